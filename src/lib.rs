@@ -3,7 +3,7 @@
 //! The map, in the order in which data flows:
 //!
 //! - [`base`]: time, secrets, errors and files, which every room needs
-//! - [`config`]: what the administrator wants · [`log`]: what the daemon says of itself
+//! - [`config`]: what the administrator wants · [`log`]: what the daemon reports of itself
 //! - [`devices`]: what is plugged in, codes in, scenes out
 //! - [`model`]: the words that everybody uses · [`texts`]: what people read, as data
 //! - [`core`]: the one owner of state, without clock, socket or disk · [`journal`]: the durable truth · [`engine`]: both as one

@@ -158,7 +158,7 @@ impl Metrics {
         self.lock().scan_to_request.observe(time);
     }
 
-    /// From the moment of payment, by the service's clock, until the till could be told.
+    /// From the moment of payment, by the service's clock, until `done` could be sent to the till.
     pub fn confirmation_became_done(&self, time: Duration) {
         self.lock().confirmation_to_done.observe(time);
     }
@@ -210,7 +210,7 @@ impl Figures {
             ),
             (
                 "oplati_confirmation_to_done_seconds",
-                "From the moment of payment, as the service dates it, until the till could be told.",
+                "From the moment of payment, as the service dates it, until done could be sent to the till.",
                 &self.confirmation_to_done,
             ),
             (
@@ -282,7 +282,7 @@ fn write_health(text: &mut String, health: &Health) {
     }
 }
 
-/// Counters of devices that are told, and for whom: name, help.
+/// Counters of devices that are published, and for whom: name, help.
 const OF_DEVICES: [(&str, &str); 5] = [
     ("scans", "Codes that a scanner handed on."),
     ("discarded", "Codes that a scanner spoilt."),

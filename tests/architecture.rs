@@ -1,7 +1,7 @@
 //! The layers of the source: which room may import which, and that texts stand in theirs.
 //!
 //! A room is a module directly below `src/`. [`ROOMS`] holds them from the ground up, each with all that it may
-//! import; any other `crate::…` in the product's code fails here with a sentence that says where it stands and
+//! import; any other `crate::…` in the product's code fails here with a sentence that shows where it stands and
 //! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything. The wing of
 //! devices has floors of its own, [`DEVICES`], held the same way: there every import between two of its modules is
 //! written `crate::devices::…`.
@@ -48,7 +48,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "log",
-        holds: "what the daemon says of itself",
+        holds: "what the daemon reports of itself",
         imports: &["base"],
     },
     Room {
@@ -342,7 +342,7 @@ fn objection(building: &Building, import: &Import) -> Option<String> {
         )
     } else {
         format!(
-            "{place}: `{room}` ({}) does without `{imported}` ({}). If it cannot any more, say why in the commit \
+            "{place}: `{room}` ({}) does without `{imported}` ({}). If it cannot any more, give the reason in the commit \
              that adds `{imported}` to its imports in tests/architecture.rs",
             rooms[at].holds, rooms[of].holds
         )
@@ -412,9 +412,15 @@ fn a_new_upward_import_is_named_with_its_place() {
         .map(|import| import.imported.as_str())
         .collect();
     assert_eq!(names, ["model", "demo", "base"]);
-    let told = objection(&CRATE, &imports[1]).unwrap();
-    assert!(told.starts_with("src/core/mod.rs:2: `core`"), "{told}");
-    assert!(told.contains("lies below `demo`"), "{told}");
+    let objection_text = objection(&CRATE, &imports[1]).unwrap();
+    assert!(
+        objection_text.starts_with("src/core/mod.rs:2: `core`"),
+        "{objection_text}"
+    );
+    assert!(
+        objection_text.contains("lies below `demo`"),
+        "{objection_text}"
+    );
 }
 
 /// Cyrillic letters that stand in the code and not in `src/texts/`, and why.
@@ -466,10 +472,13 @@ fn inside_the_wing_of_devices_an_upward_import_is_named_as_well() {
     let prefix = WING_OF_DEVICES.prefix;
     let imports = imports_of(prefix, "profile", "devices/profile/mod.rs", text);
     assert_eq!(imports.len(), 1, "the room below the wing is no part of it");
-    let told = objection(&WING_OF_DEVICES, &imports[0]).unwrap();
+    let objection_text = objection(&WING_OF_DEVICES, &imports[0]).unwrap();
     assert!(
-        told.starts_with("src/devices/profile/mod.rs:2: `profile`"),
-        "{told}"
+        objection_text.starts_with("src/devices/profile/mod.rs:2: `profile`"),
+        "{objection_text}"
     );
-    assert!(told.contains("lies below `scanner`"), "{told}");
+    assert!(
+        objection_text.contains("lies below `scanner`"),
+        "{objection_text}"
+    );
 }

@@ -8,7 +8,7 @@ When the payment has arrived and its answer is held, the stand-in's packets are 
 pulled. No reset and no end ever comes, as when a router forgets a connection. The daemon must notice by the
 connection's own probes, soon after `timeout` and long before it would give the answer up.
 
-Needs root and Debian's iproute2; without root it says so and is skipped with exit code 77.
+Needs root and Debian's iproute2; without root it reports this and is skipped with exit code 77.
 """
 
 import http.server

@@ -122,7 +122,7 @@ class Browser:
             return expected in seen[0]
 
         try:
-            until(f"{selector} says {expected!r}", matches)
+            until(f"{selector} shows {expected!r}", matches)
         except Failed as error:
             raise Failed(f"{error}, but {seen[0]!r}") from None
 
@@ -167,9 +167,9 @@ class Demo:
         self.url = self.process.stdout.readline().strip()
         if not self.url.startswith("http://127.0.0.1:"):
             self.process.kill()
-            raise Failed(f"no address on the first line, but {self.url!r}: {self.said()}")
+            raise Failed(f"no address on the first line, but {self.url!r}: {self.log_text()}")
 
-    def said(self):
+    def log_text(self):
         """What the demo wrote on stderr: warnings and errors of its daemon among it."""
         with open(self.folder + ".log", encoding="utf-8") as log:
             return log.read()
@@ -185,10 +185,10 @@ class Demo:
             connection.close()
 
     def stop(self):
-        """Ctrl-C; answers with the exit code, what was left behind, and what was said on stderr."""
+        """Ctrl-C; answers with the exit code, what was left behind, and what was written to stderr."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=WAIT_S)
-        return self.process.returncode, glob.glob(f"{self.folder}/*"), self.said()
+        return self.process.returncode, glob.glob(f"{self.folder}/*"), self.log_text()
 
     def close(self):
         if self.process.poll() is None:
@@ -204,8 +204,8 @@ def expect(what, condition):
         raise Failed(what)
 
 
-def play(tests, said, tidy=lambda: None):
-    """Runs tests one after another and prints how each went; `said` is the daemon's log, `tidy` mends what
+def play(tests, log_text, tidy=lambda: None):
+    """Runs tests one after another and prints how each went; `log_text` is the daemon's log, `tidy` mends what
     a test that failed has left. Answers how many passed and how many failed."""
     passed = failed = 0
     for test in tests:
@@ -218,7 +218,7 @@ def play(tests, said, tidy=lambda: None):
             failed += 1
             tidy()
             print(f"FAIL  {test.__name__}: {error}", flush=True)
-            print("".join(f"      | {line}\n" for line in said().splitlines()[-20:]))
+            print("".join(f"      | {line}\n" for line in log_text().splitlines()[-20:]))
     return passed, failed
 
 
@@ -228,7 +228,7 @@ def given(test, *arguments):
 
 
 def switch_network(browser, value):
-    """Turns the switch, and waits until the line is as it says."""
+    """Turns the switch, and waits until the line is as it is set."""
     browser.click(f"label:has(#net-{value})")
     until(f"the line is {value}", lambda: browser.run("return page.network") == value)
 
@@ -293,7 +293,7 @@ def test_mode_0(browser, _demo):
     confirm(browser)
     paid(browser)
     seen = states(browser)
-    expect(f"the timeline tells of the scan: {seen}", "awaiting_scan" in seen and seen[-1] == "done")
+    expect(f"the timeline shows the scan: {seen}", "awaiting_scan" in seen and seen[-1] == "done")
     frame_is_drawn(browser)
 
 
@@ -353,7 +353,7 @@ def test_the_qr_code_is_renewed(browser, _demo):
 
 
 def test_the_picture(browser, _demo, path=None):
-    """In the middle of mode 2 everything is to be seen at once; saved where the command line says."""
+    """In the middle of mode 2 everything is to be seen at once; saved where the command line names."""
     scene = browser.run("return page.scene")
     begin_sale(browser, 2)
     browser.until_screen("scan")
@@ -449,7 +449,7 @@ def test_no_connection(browser, _demo):
 
 def test_the_log_is_shown(browser, _demo):
     for line in ("INFO Request method=POST path=/ms-pay/pos/payments status=200", "state=done"):
-        until(f"the log tells {line}", lambda: line in browser.text("#log"))
+        until(f"the log shows {line}", lambda: line in browser.text("#log"))
     expect("several lines", browser.run("return document.getElementById('log').childElementCount") > 5)
 
 
@@ -475,8 +475,8 @@ def test_strangers_are_refused(_browser, demo):
 
 
 def test_ctrl_c_leaves_nothing(_browser, demo):
-    code, left, said = demo.stop()
-    expect(f"exit code 0, not {code}: {said}", code == 0)
+    code, left, log_text = demo.stop()
+    expect(f"exit code 0, not {code}: {log_text}", code == 0)
     expect(f"no files: {left}", not left)
 
 
@@ -506,7 +506,7 @@ def main():
                 except (Failed, OSError, KeyError, ValueError, subprocess.TimeoutExpired) as error:
                     failed += 1
                     print(f"FAIL  {name}: {error}")
-                    print("".join(f"      | {line}\n" for line in demo.said().splitlines()[-20:]))
+                    print("".join(f"      | {line}\n" for line in demo.log_text().splitlines()[-20:]))
         finally:
             browser.close()
     finally:

@@ -161,7 +161,7 @@ def test_a_daemon_that_hangs(page, _picture):
 
 
 def test_killed_between_word_and_picture(page, _picture):
-    """The number of a new scene is told, its picture never comes."""
+    """The number of a new scene is sent, its picture never comes."""
     page.browser.run("""
         window.realFetch = window.fetch;
         window.fetch = (...all) => { window.asked = true; return new Promise(() => {}); };""")
@@ -283,7 +283,7 @@ def main():
              test_rules_for_browsers, test_nothing_was_blocked, test_a_frozen_page]
     page = Page(os.path.abspath(sys.argv[1]))
     try:
-        passed, failed = play([given(test, page, picture) for test in tests], lambda: page.till.said(), page.end_sales)
+        passed, failed = play([given(test, page, picture) for test in tests], lambda: page.till.log_text(), page.end_sales)
     finally:
         page.close()
     print(f"{passed} passed, {failed} failed")

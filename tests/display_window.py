@@ -93,14 +93,14 @@ class Window:
         self.process = subprocess.Popen([*prefix, till.program, "--root", till.root, "display", "--window", *more],
                                         env=environment, stdout=self.log, stderr=self.log)
 
-    def said(self):
+    def log_text(self):
         with open(self.log.name, encoding="utf-8") as log:
             return log.read()
 
     def ends(self):
-        """The exit code and what was said."""
+        """The exit code and what was written."""
         code = self.process.wait(timeout=WAIT_S)
-        return code, self.said()
+        return code, self.log_text()
 
     def close(self):
         if self.process.poll() is None:
@@ -128,23 +128,23 @@ def daemons_picture(till, screen):
                  lambda: screen.picture() == till.frame(WIDTH, HEIGHT))
 
 
-def test_mistakes_are_told(program, screen):
+def test_mistakes_are_reported(program, screen):
     """Without a session, with an unknown monitor, and without a window in oplati.conf."""
     till = Till(program, "window")
     other = Till(program, "web")
     try:
         window = Window(till, None)
-        code, said = window.ends()
-        expect(f"no session: {code} {said}", code == 69 and "WAYLAND_DISPLAY" in said and "cashier" in said)
+        code, log_text = window.ends()
+        expect(f"no session: {code} {log_text}", code == 69 and "WAYLAND_DISPLAY" in log_text and "cashier" in log_text)
         window = Window(till, screen, "DP-9")
-        code, said = window.ends()
-        expect(f"no such monitor: {code} {said}", code == 64 and '"DP-9"' in said and "screen" in said)
+        code, log_text = window.ends()
+        expect(f"no such monitor: {code} {log_text}", code == 64 and '"DP-9"' in log_text and "screen" in log_text)
         window = Window(other, screen)
-        code, said = window.ends()
-        expect(f"no window wanted: {code} {said}", code == 78 and "device = window" in said)
+        code, log_text = window.ends()
+        expect(f"no window wanted: {code} {log_text}", code == 78 and "device = window" in log_text)
         window = Window(other, screen, "--autostart")
-        code, said = window.ends()
-        expect(f"no window wanted, at the session's start: {code} {said}", code == 0)
+        code, log_text = window.ends()
+        expect(f"no window wanted, at the session's start: {code} {log_text}", code == 0)
     finally:
         till.close()
         other.close()
@@ -155,9 +155,9 @@ def test_the_only_monitor_is_never_covered_by_itself(program, screen):
     window = Window(till, screen, "--autostart")
     try:
         till.start()
-        until("the window waits", lambda: "there is no second monitor" in window.said())
+        until("the window waits", lambda: "there is no second monitor" in window.log_text())
         expect("nothing is covered", screen.picture().colours() == {b"\0\0\0"})
-        expect("health says so", till.display()["state"] == "missing")
+        expect("health shows it", till.display()["state"] == "missing")
         window.process.terminate()
         expect("a good end", window.ends()[0] == 0)
     finally:
@@ -199,11 +199,11 @@ def test_a_sale_is_seen_and_a_dead_daemon_too(program, screen, users=None, pictu
         daemons_picture(till, screen)
         expect("the code is gone", screen.picture().codes() == [])
         window.process.terminate()
-        code, said = window.ends()
-        expect(f"a good end: {code} {said}", code == 0)
+        code, log_text = window.ends()
+        expect(f"a good end: {code} {log_text}", code == 0)
         until("health misses the window", lambda: till.display()["state"] == "missing")
     except Failed as error:
-        raise Failed(f"{error}\n{window and window.said()}\n{till.said()[-3000:]}") from None
+        raise Failed(f"{error}\n{window and window.log_text()}\n{till.log_text()[-3000:]}") from None
     finally:
         if window is not None:
             window.close()
@@ -222,7 +222,7 @@ def test_two_users(program, screen):
     try:
         till.start()
         window = Window(till, screen, prefix=as_user(STRANGER_ID, STRANGER_ID))
-        until("the stranger is told", lambda: "Permission denied" in window.said())
+        until("the stranger gets the error", lambda: "Permission denied" in window.log_text())
         until_seen(screen, "«no connection»", picture=till.scene("no_connection", WIDTH, HEIGHT))
         expect("no window for health", till.display()["state"] == "missing")
     finally:
@@ -237,10 +237,10 @@ def test_the_session_ends(program):
     till = Till(program, "window")
     window = Window(till, screen)
     try:
-        until("the window stands", lambda: "the only monitor" in window.said())
+        until("the window stands", lambda: "the only monitor" in window.log_text())
         screen.close()
-        code, said = window.ends()
-        expect(f"the end of the session is a good end: {code} {said}", code == 0 and "session is over" in said)
+        code, log_text = window.ends()
+        expect(f"the end of the session is a good end: {code} {log_text}", code == 0 and "session is over" in log_text)
     finally:
         window.close()
         till.close()
@@ -341,7 +341,7 @@ def test_nothing_stays_over_a_code(program, screen):
         fighter = threading.Thread(target=lambda: repeat(neighbour.raise_again, fights))
         fighter.start()
         try:
-            until("health says that it is covered", lambda: till.display()["state"] == "covered")
+            until("health shows that it is covered", lambda: till.display()["state"] == "covered")
             reasons = json.loads(till.call("GET", "/v1/health")[1])["reasons"]
             expect("and what to do", any("закрыто другим окном. Закройте" in reason for reason in reasons))
         finally:
@@ -362,7 +362,7 @@ def main():
         sys.exit(__doc__)
     program, picture = sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None
     passed = failed = skipped = 0
-    tests = [("mistakes_are_told", test_mistakes_are_told),
+    tests = [("mistakes_are_reported", test_mistakes_are_reported),
              ("the_only_monitor_is_never_covered_by_itself", test_the_only_monitor_is_never_covered_by_itself),
              ("a_sale_is_seen_and_a_dead_daemon_too",
               lambda *both: test_a_sale_is_seen_and_a_dead_daemon_too(*both, picture=picture)),

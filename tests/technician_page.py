@@ -78,9 +78,9 @@ class Page:
 
     def until_text(self, selector, *words, bound_s=WAIT_S):
         try:
-            until(f"{selector} says {words}", lambda: all(word in self.text(selector) for word in words), bound_s)
+            until(f"{selector} shows {words}", lambda: all(word in self.text(selector) for word in words), bound_s)
         except Failed as error:
-            raise Failed(f"{error}; it says {self.text(selector)!r}") from None
+            raise Failed(f"{error}; it shows {self.text(selector)!r}") from None
 
     def is_shown(self, selector):
         return self.browser.run("return !!document.querySelector(arguments[0])?.offsetParent", selector)
@@ -143,7 +143,7 @@ class Page:
     def log(self):
         status, body = self.till.call("GET", "/v1/log?lines=500")
         expect(f"the log is there: {status}", status == 200)
-        return "\n".join(json.loads(body)["lines"]) + self.till.said()
+        return "\n".join(json.loads(body)["lines"]) + self.till.log_text()
 
     def pay(self):
         sale, _ = self.till.begin_sale()
@@ -169,10 +169,10 @@ def test_the_form(page):
     page.shoot("form")
     page.inside()
     page.until_text("#status", "Нужно внимание")
-    said = page.log()
-    expect("no log holds the refused token", WRONG not in said)
-    expect("nor the right one", page.token not in said)
-    expect("but it says that one was refused", "was refused" in said)
+    log_text = page.log()
+    expect("no log holds the refused token", WRONG not in log_text)
+    expect("nor the right one", page.token not in log_text)
+    expect("but it shows that one was refused", "was refused" in log_text)
 
 
 def test_devices_live(page):
@@ -195,7 +195,7 @@ def test_of_devices(page):
     page.inside()
     page.press("[data-device=scanner1]", "Проверить")
     page.until_text("[data-device=scanner1]", "Проверка закончена")
-    expect("a check is told", page.is_shown("[data-device=scanner1] .check"))
+    expect("a check is shown", page.is_shown("[data-device=scanner1] .check"))
     page.press("[data-device=scanner1]", "Проверить со сканированием")
     page.until_text("[data-device=scanner1]", "Идёт проверка")
     expect("progress is shown", page.is_shown("[data-device=scanner1] progress"))
@@ -227,7 +227,7 @@ def test_a_sale_appears(page):
 
 
 def test_the_queue(page):
-    """A cancellation that the service does not answer waits in the queue, and is tried when told to."""
+    """A cancellation that the service does not answer waits in the queue, and is tried when ordered to."""
     page.inside()
     sale = page.pay()
     plan = {"plan": [{"on": "any", "do": "lose_request", "times": 0}]}
@@ -314,13 +314,13 @@ def test_the_console_is_silent(page):
 
 
 def test_without_listen(page):
-    """`oplati open` says what to write where."""
+    """`oplati open` shows what to write where."""
     till = Till(page.till.program, "web")
     try:
         till.start()
         ran = till.verb("open")
         expect(f"refused: {ran}", ran.returncode != 0 and ran.stdout == "")
-        expect(f"says what to do: {ran.stderr}", "listen = 127.0.0.1:" in ran.stderr and "[Till]" in ran.stderr)
+        expect(f"shows what to do: {ran.stderr}", "listen = 127.0.0.1:" in ran.stderr and "[Till]" in ran.stderr)
     finally:
         till.close()
 
@@ -333,7 +333,7 @@ def main():
              test_without_listen]
     page = Page(os.path.abspath(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None)
     try:
-        passed, failed = play([given(test, page) for test in tests], lambda: page.till.said())
+        passed, failed = play([given(test, page) for test in tests], lambda: page.till.log_text())
     finally:
         page.close()
     print(f"{passed} passed, {failed} failed")

@@ -119,7 +119,7 @@ class Till:
         until("the daemon answers", self._answers)
 
     def _answers(self):
-        expect(f"the daemon runs: {self.said()}", self.daemon.poll() is None)
+        expect(f"the daemon runs: {self.log_text()}", self.daemon.poll() is None)
         try:
             return self.call("GET", "/v1/health")[0] == 200
         except OSError:
@@ -143,7 +143,7 @@ class Till:
             connection.close()
 
     def display(self):
-        """What health tells of the first display."""
+        """What health reports of the first display."""
         devices = json.loads(self.call("GET", "/v1/health")[1])["devices"]
         return [device for device in devices if device["name"] == "display1"][0]
 
@@ -183,7 +183,7 @@ class Till:
         with open(path, "rb") as file:
             return read_png(file.read())
 
-    def said(self):
+    def log_text(self):
         self.log.flush()
         with open(self.log.name, encoding="utf-8") as log:
             return log.read()

@@ -156,7 +156,7 @@ fn is_navigation(headers: &HeaderMap) -> bool {
 }
 
 /// A call of our own page: `check` has refused every other `Origin`; without one a reading call is
-/// known by what the browser says of where it comes from.
+/// known by what the browser states about where it comes from.
 fn is_own(headers: &HeaderMap, changes: bool) -> bool {
     headers.contains_key(header::ORIGIN)
         || (!changes

@@ -1,4 +1,4 @@
-//! What a caller's JSON says, read by one rule for every call, and what is wrong with it, told by the field.
+//! A caller's JSON is read by one rule for every call, and what is wrong with it is reported with the field's name.
 //!
 //! The libraries are more lenient than the contract in one way and stricter in another: a list of values in their order
 //! passes for an object, and `12.0` does not pass for an integer, though to JSON Schema it is one.
@@ -196,8 +196,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_the_field() {
-        for (from, to, told) in [
+    fn what_is_wrong_is_reported_with_the_field() {
+        for (from, to, expected) in [
             ("\"amount\":1999,", "", "amount: обязательное поле"),
             (
                 "\"amount\":1999",
@@ -257,7 +257,7 @@ mod tests {
             ("{\"amount\"", "[{\"amount\"", "тело запроса: ошибка JSON"),
         ] {
             let message = fault(&with(from, to));
-            assert!(message.starts_with(told), "{told}: {message}");
+            assert!(message.starts_with(expected), "{expected}: {message}");
         }
         assert_eq!(fault("[]"), "тело запроса: нужен объект JSON");
         assert_eq!(fault("7"), "тело запроса: нужен объект JSON");
@@ -272,8 +272,8 @@ mod tests {
                 "receipt.items[0]",
             ),
         ] {
-            let told = format!("{place}: список здесь не допускается");
-            assert_eq!(fault(text), told);
+            let expected = format!("{place}: список здесь не допускается");
+            assert_eq!(fault(text), expected);
         }
     }
 

@@ -80,7 +80,7 @@ fn event_of(notice: &Notice) -> Event {
 
 fn events_of(missed: &Missed) -> impl Iterator<Item = Event> {
     let reset = |last: u64| Event::default().id(last.to_string()).event("reset");
-    let reset = missed.untold.map(|last| reset(last).data("{}"));
+    let reset = missed.lost.map(|last| reset(last).data("{}"));
     let events = missed.events.iter().map(|notice| event_of(notice));
     reset.into_iter().chain(events)
 }
@@ -102,8 +102,8 @@ fn traced(also: Option<&str>) -> Result<Vec<TraceKind>, Problem> {
 }
 
 /// Operations, scans, devices, queue and health as they change; `Last-Event-ID` resumes. The first event is
-/// `reset` when what was missed since then cannot be told: look at everything anew.
-#[utoipa::path(get, path = "/v1/events", params(EventsQuery), responses((status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"), (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many listeners"), (status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids; reset first when what was missed cannot be told")))]
+/// `reset` when what was missed since then can no longer be sent: read everything anew.
+#[utoipa::path(get, path = "/v1/events", params(EventsQuery), responses((status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"), (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many listeners"), (status = 200, content_type = "text/event-stream", description = "Events operation, scan, device, queue, health with increasing ids; reset first when what was missed can no longer be sent")))]
 pub(super) async fn get_events(
     State(api): State<Api>,
     Extension(sitter): Extension<Sitter>,
@@ -115,7 +115,7 @@ pub(super) async fn get_events(
     let place = place.map_err(|_| full())?;
     let after = headers.get("last-event-id").map(|id| {
         let number = id.to_str().ok().and_then(|id| id.parse().ok());
-        // One that is none of ours is never told: what it stands for cannot be known.
+        // One that is none of ours is never sent: what it stands for cannot be known.
         number.unwrap_or(u64::MAX)
     });
     let over = api.sessions.until_over(&headers);
@@ -277,13 +277,13 @@ fn enter(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WindowQuery {
-    /// As event `window` of its `/display/events` told it.
+    /// As event `window` of its `/display/events` sent it.
     number: u64,
     /// Why the buyer does not see it; without it: it is seen.
     hidden: Option<Hidden>,
 }
 
-/// A window of `oplati display --window` tells whether it can be seen.
+/// A window of `oplati display --window` reports whether it can be seen.
 #[utoipa::path(post, path = "/display/window", params(WindowQuery),
     responses((status = 204, description = "It is noted"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid"),

@@ -1,4 +1,4 @@
-//! Requests read with care, problems written as RFC 9457 says.
+//! Requests are read with care, problems are written by RFC 9457.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub(super) async fn json<T: DeserializeOwned>(
     body::parse(&bytes).map_err(|what| invalid(&what))
 }
 
-/// JSON is UTF-8 (RFC 8259); a till that says another charset means it.
+/// JSON is UTF-8 (RFC 8259); a till that names another charset means it.
 fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = headers
         .get(header::CONTENT_TYPE)
@@ -124,12 +124,12 @@ pub(super) fn query<T>(
 
 /// `Failed to deserialize query string: limit: invalid digit found in string`.
 fn of_query(text: &str) -> String {
-    let told = text
+    let fault = text
         .split_once("query string: ")
-        .map_or(text, |(_, told)| told);
-    match told.split_once(": ") {
+        .map_or(text, |(_, fault)| fault);
+    match fault.split_once(": ") {
         Some((name, what)) => body::in_russian(name, what),
-        None => body::in_russian("", told),
+        None => body::in_russian("", fault),
     }
 }
 

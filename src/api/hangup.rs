@@ -1,7 +1,7 @@
 //! Whether the other end of a connection is still there.
 //!
-//! A caller that has said all may shut its half down and still wait for the answer. On a Unix socket the
-//! kernel tells that from a caller that is gone. Over TCP both look the same from here until something is
+//! A caller that has sent everything may shut its half down and still wait for the answer. On a Unix socket the
+//! kernel distinguishes that from a caller that is gone. Over TCP both look the same from here until something is
 //! sent; but callers there are on this machine, and the kernel's table of sockets shows whether anybody
 //! still holds the other end. Two other ways were weighed: to write an interim response, which an old
 //! till's parser may choke on, and to take every end of input for a hang-up, which would leave those
@@ -47,16 +47,16 @@ impl Line {
 
     /// Waits until the caller is gone.
     pub(super) async fn gone(&self, lookout: &Lookout) {
-        while let Ok(false) = self.has_said_all().await {}
+        while let Ok(false) = self.has_sent_all().await {}
         let since = Instant::now();
         while !self.is_gone(lookout, since).await {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 
-    /// Waits until the caller says something; whether that was the end.
-    async fn has_said_all(&self) -> io::Result<bool> {
-        // Nothing is read here: what was said is for the connection, and this waits for more.
+    /// Waits until the caller sends something; returns whether that was the end.
+    async fn has_sent_all(&self) -> io::Result<bool> {
+        // Nothing is read here: what was sent is for the connection, and this waits for more.
         let pass = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let ready = match self {
             Line::Tcp(stream, ..) => stream.ready(Interest::READABLE).await?,
@@ -126,7 +126,7 @@ impl Lookout {
         let is_fresh = |table: &&Table| table.began >= since && now - table.began < LOOK_INTERVAL;
         if last.as_ref().filter(is_fresh).is_none() {
             let read = off_thread(move || std::fs::read_to_string(path).map(|text| held(&text)));
-            // Without the table nobody can tell; the caller may ask again.
+            // Without the table it cannot be known; the caller may ask again.
             let held = read.await.and_then(|read| read).unwrap_or_default();
             *last = Some(Table { began: now, held });
         }
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_has_said_all_is_there_and_who_hangs_up_is_gone() {
+    async fn who_has_sent_all_is_there_and_who_hangs_up_is_gone() {
         let lookout = Lookout::default();
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(door) = tokio::net::TcpListener::bind(address).await else {
@@ -178,7 +178,7 @@ mod tests {
             let line = Line::of(&stream).unwrap();
             assert!(!line.is_gone(&lookout, Instant::now()).await);
             caller.shutdown(std::net::Shutdown::Write).unwrap();
-            assert!(line.has_said_all().await.unwrap());
+            assert!(line.has_sent_all().await.unwrap());
             assert!(!line.is_gone(&lookout, Instant::now()).await, "{address}");
             drop(caller);
             line.gone(&lookout).await;
@@ -194,14 +194,14 @@ mod tests {
         let stream = UnixStream::from_std(stream).unwrap();
         let line = Line::of(&stream).unwrap();
         caller.shutdown(std::net::Shutdown::Write).unwrap();
-        assert!(line.has_said_all().await.unwrap());
+        assert!(line.has_sent_all().await.unwrap());
         assert!(!line.is_gone(&lookout, Instant::now()).await);
         drop(caller);
         line.gone(&lookout).await;
     }
 
     #[tokio::test]
-    async fn what_a_caller_says_is_no_end() {
+    async fn what_a_caller_sends_is_no_end() {
         let lookout = Lookout::default();
         use std::io::Write as _;
         let (mut caller, stream) = std::os::unix::net::UnixStream::pair().unwrap();

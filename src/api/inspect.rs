@@ -69,9 +69,9 @@ pub(super) async fn get_log(
         return Err(invalid(&cashier::range(1, "lines", MAX_LINES, lines)));
     }
     let path = Arc::clone(&api.till.log);
-    let told = off_disk(&api, move || crate::log::tail(&path, lines)).await;
-    let told = told.map_err(|_| Problem::temporarily_unavailable())?;
-    let lines = told.map_err(|error| {
+    let tail = off_disk(&api, move || crate::log::tail(&path, lines)).await;
+    let tail = tail.map_err(|_| Problem::temporarily_unavailable())?;
+    let lines = tail.map_err(|error| {
         Code::NotFound.problem(
             cashier::log_unreadable(error),
             cashier::LOG_UNREADABLE_REMEDY,

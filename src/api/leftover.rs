@@ -1,7 +1,7 @@
 //! What an answer leaves unread of its request's body.
 //!
 //! Many libraries send a body after the head, and one with every POST. Where the connection was closed before the body
-//! came, its sender would be told of a broken pipe instead of the answer. So whatever the answer, an unknown path, a
+//! came, its sender would get a broken pipe instead of the answer. So whatever the answer, an unknown path, a
 //! wrong method, no token, a bad identifier or too large a body, the rest is read and thrown away before it goes out:
 //! so many bytes, and so long, that nobody can hold a place with it; a stranger's is free for anybody else meanwhile
 //! ([`leaves`](super::seats::Sitter::leaves)).

@@ -23,7 +23,7 @@ pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// Of the folder of socket and key, as the package makes it: who may write there may put his own in their place.
 const FOLDER_MODE: u32 = 0o755;
 
-/// Who holds a place, where the system does not tell.
+/// Who holds a place, where the system does not show it.
 const ANOTHER_PROCESS: &str = "another process";
 
 /// Why nobody can be served.
@@ -112,7 +112,7 @@ pub fn bind_unix(path: &Path) -> Result<UnixDoor, ListenError> {
     Ok(UnixDoor { listener, identity })
 }
 
-/// What tells a file from every other that ever is at its path: its device and inode. Rights, owner, links
+/// What distinguishes a file from every other that ever is at its path: its device and inode. Rights, owner, links
 /// and times may change, and it is the same file.
 #[derive(Debug)]
 pub struct Identity {

@@ -40,7 +40,7 @@ impl NoticeKind {
     }
 }
 
-/// What only those hear who ask for it, while they listen: it is frequent, and nothing follows from it.
+/// What is sent only to those who ask for it, while they listen: it is frequent, and nothing follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TraceKind {
     /// A request to the service ended.
@@ -110,7 +110,7 @@ impl EventLog {
         }
     }
 
-    /// Tells those who asked for it.
+    /// Sends it to those who asked for it.
     pub fn trace(&self, kind: TraceKind, data: serde_json::Value) {
         drop(self.traces.send(Arc::new(Trace { kind, data })));
     }
@@ -120,7 +120,7 @@ impl EventLog {
         self.traces.subscribe()
     }
 
-    /// Tells all listeners.
+    /// Sends it to all listeners.
     pub fn publish(&self, kind: NoticeKind, data: serde_json::Value) {
         let mut kept = lock(&self.kept);
         let notice = Arc::new(Notice {
@@ -150,11 +150,11 @@ impl EventLog {
 impl Kept {
     fn since(&self, after: u64) -> Missed {
         let oldest = self.ring.front().map_or(self.next, |notice| notice.id);
-        // What was before the oldest is forgotten, or was another process's; what is yet to come was never told.
-        let is_untold = after.saturating_add(1) < oldest || after >= self.next;
-        let newer = |notice: &&Arc<Notice>| is_untold || notice.id > after;
+        // What was before the oldest is forgotten, or was another process's; what is yet to come was never sent.
+        let is_lost = after.saturating_add(1) < oldest || after >= self.next;
+        let newer = |notice: &&Arc<Notice>| is_lost || notice.id > after;
         Missed {
-            untold: is_untold.then_some(oldest.saturating_sub(1)),
+            lost: is_lost.then_some(oldest.saturating_sub(1)),
             events: self.ring.iter().filter(newer).cloned().collect(),
         }
     }
@@ -163,10 +163,10 @@ impl Kept {
 /// What a listener who comes back has missed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Missed {
-    /// More than the events here, which cannot be told: what the listener knows may be old, and it must look anew.
+    /// More than the events here, which can no longer be sent: what the listener has may be old, and it must read anew.
     /// With the number up to which that holds.
-    pub untold: Option<u64>,
-    /// What can be told.
+    pub lost: Option<u64>,
+    /// What can be sent.
     pub events: Vec<Arc<Notice>>,
 }
 
@@ -204,21 +204,21 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_said() {
+    fn what_can_no_longer_be_sent_is_reported() {
         let notices = EventLog::new(100);
-        let untold = |after| notices.subscribe(Some(after)).0.untold;
+        let lost = |after| notices.subscribe(Some(after)).0.lost;
         // Another process's; the newest of that one may be the last before this one's first.
         assert_eq!(
-            [5, 98, 99, 100].map(untold),
+            [5, 98, 99, 100].map(lost),
             [Some(99), Some(99), None, Some(99)]
         );
         (0..1001).for_each(|n| notices.publish(NoticeKind::Scan, n.into()));
         let past = [99, 100, 1100, 1101, u64::MAX];
         assert_eq!(
-            past.map(untold),
+            past.map(lost),
             [Some(100), None, None, Some(100), Some(100)]
         );
-        // What is known all the same is told after it.
+        // What is known all the same is sent after it.
         assert_eq!(ids(&notices.subscribe(Some(99)).0).len(), 1000);
     }
 }

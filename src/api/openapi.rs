@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_has_a_name_of_its_own_and_says_who_may_not_call() {
+    fn every_call_has_a_name_of_its_own_and_lists_who_may_not_call() {
         let whole = serde_json::to_value(Description::openapi()).unwrap();
         let paths = whole["paths"].as_object().unwrap();
         let mut names = std::collections::BTreeSet::new();

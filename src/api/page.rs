@@ -20,9 +20,9 @@ use crate::config::{self, PixelSize};
 use crate::model::problem::{Code, Problem};
 use crate::texts::cashier;
 
-/// The picture's number, as `/display/events` tells it.
+/// The picture's number, as `/display/events` sends it.
 pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");
-/// The header that says whether nothing but the idle scene stands there: 1, or 0.
+/// The header that shows whether nothing but the idle scene stands there: 1, or 0.
 pub(crate) const IDLE: HeaderName = HeaderName::from_static("oplati-idle");
 /// A picture of a size of its own must be drawn in this time, waiting for others included.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ pub(super) struct FrameQuery {
 /// The picture.
 #[utoipa::path(get, path = "/display/frame.png", params(FrameQuery),
     responses((status = 200, content_type = "image/png", description = "What the buyer sees", headers(
-            ("oplati-picture" = u64, description = "The picture's number, as /display/events tells it"),
+            ("oplati-picture" = u64, description = "The picture's number, as /display/events sends it"),
             ("oplati-idle" = u8, description = "1 where nothing but the idle scene stands there, else 0"))),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "invalid: no such size"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "temporarily_unavailable: too many pictures are asked for")))]

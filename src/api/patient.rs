@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A caller must take something of what it is told in this time.
+/// A caller must take something of what it is sent in this time.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connection; every write must get on within the time.

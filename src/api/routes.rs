@@ -238,13 +238,13 @@ pub(super) async fn get_operation(
         Some(after) => after.is_present(operation),
         None => !operation.state.is_final(),
     };
-    // "The operation keeps its state, `message` says that the outcome must be checked": who waits hears of it, once.
+    // "The operation keeps its state, `message` says that the outcome must be checked": who waits gets it, once.
     let must_check = |operation: &Operation| operation.message == cashier::CHECK_IN_ACCOUNT;
-    let was_told = must_check(&operation);
+    let was_known = must_check(&operation);
     let end = tokio::time::Instant::now() + Duration::from_secs(wait);
     let mut stop = api.stop.clone();
     let _waits = (wait > 0).then(|| sitter.waits());
-    while waits(&operation) && (was_told || !must_check(&operation)) {
+    while waits(&operation) && (was_known || !must_check(&operation)) {
         tokio::select! {
             () = tokio::time::sleep_until(end) => break,
             _ = stop.changed() => break,
@@ -319,7 +319,7 @@ pub(super) async fn get_operations(
     if let Some(before) = &before {
         validate::id(before.strip_prefix('~').unwrap_or(before))?;
     }
-    // One more than asked for tells whether there is another page.
+    // One more than asked for shows whether there is another page.
     let wanted = OperationsQuery {
         shift,
         state,

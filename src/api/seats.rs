@@ -3,8 +3,8 @@
 //! A call that acts never waits for others to go: a newcomer is let in at once, in the place of whoever matters
 //! least. Callers without a token are few, and go first, those before all whose answer stands and whose body is still
 //! thrown away; then connections between two calls; then waiting calls and
-//! listeners, which are answered early and come back. Within each kind the oldest goes: a till has said what it wants
-//! at once, and one that has come long ago and said nothing has come for nothing.
+//! listeners, which are answered early and come back. Within each kind the oldest goes: a till has sent what it wants
+//! at once, and one that has come long ago and sent nothing has come for nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -260,7 +260,7 @@ mod tests {
         let another = seats.take(false).unwrap();
         assert!(!has_to_go(&strangers[1]) && !has_to_go(&newcomer));
         drop((till, another));
-        // A page that listens without a token goes after those who say nothing.
+        // A page that listens without a token goes after those who send nothing.
         let _listens = strangers[1].sitter().waits();
         let _last = (seats.take(false), seats.take(false));
         assert!(!has_to_go(&strangers[1]) && has_to_go(&strangers[2]));

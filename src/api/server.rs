@@ -47,7 +47,7 @@ pub struct Listeners {
     pub tcp: Option<(tokio::net::TcpListener, Secret)>,
 }
 
-/// Serves until `stop` says true; then calls get a moment to finish.
+/// Serves until `stop` is true; then calls get a moment to finish.
 pub async fn serve(till: ApiDeps, listeners: Listeners, stop: watch::Receiver<bool>) {
     let door = listeners.tcp.as_ref().and_then(|(listener, token)| {
         let address = listener.local_addr().ok()?;
@@ -101,7 +101,7 @@ async fn serve_door<L>(
             _ = stop.changed() => break,
             (stream, _) = listener.accept() => connections.take(stream, is_trusted),
         }
-        // However many come at once, what each of them says is read as it comes.
+        // However many come at once, what each of them sends is read as it comes.
         tokio::task::yield_now().await;
     }
     connections.finish().await;
@@ -189,7 +189,7 @@ async fn converse(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        // Who has said all still hears the answer.
+        // Who has sent everything still gets the answer.
         .half_close(true)
         .max_buf_size(MAX_HEADERS)
         .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), service);

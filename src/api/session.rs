@@ -3,10 +3,10 @@
 //!
 //! - **Calls by cookie** must come from our own page. What changes something needs our `Origin`.
 //!   Browsers send no `Origin` with a same-origin `GET`; there `Sec-Fetch-Site: same-origin` counts,
-//!   which says the same and which no page can set. A header of the page's own would have done, too,
+//!   which means the same and which no page can set. A header of the page's own would have done, too,
 //!   but pictures and event streams cannot carry one.
 //! - **The form is sent by the page's script**, because a plain form under `Referrer-Policy:
-//!   no-referrer` says `Origin: null`. So the token is in a body, never in an address.
+//!   no-referrer` sends `Origin: null`. So the token is in a body, never in an address.
 //! - **A link's code is in the fragment**: browsers never send it, so no log has it; the page removes
 //!   it from the history at once, and it works once within a minute. A code in the path would have
 //!   needed no script, but a preview or a prefetch of the link would use it up.
@@ -90,7 +90,7 @@ pub(super) struct Sessions {
     door: Option<(SocketAddr, Secret)>,
     sessions: Mutex<ExpiringTokens>,
     links: Mutex<ExpiringTokens>,
-    /// Told whenever a session may have ended before its time.
+    /// Notified whenever a session may have ended before its time.
     ended: watch::Sender<()>,
     attempts: Semaphore,
     examiner: tokio::sync::Mutex<()>,
@@ -134,7 +134,7 @@ impl Sessions {
                 let Some(end) = end else { return };
                 tokio::select! {
                     () = tokio::time::sleep_until(end.into()) => {}
-                    told = ended.changed() => if told.is_err() { return },
+                    changed = ended.changed() => if changed.is_err() { return },
                 }
             }
         }
@@ -159,7 +159,7 @@ impl Sessions {
         ours.next().is_none().then_some(value)
     }
 
-    /// Examines what was given. What is wrong is slowed down for all, and told without its value.
+    /// Examines what was given. What is wrong is slowed down for all, and reported without its value.
     async fn enter(&self, key: &Key) -> Result<Secret, Problem> {
         let busy = |_| {
             Code::TemporarilyUnavailable

@@ -1,5 +1,5 @@
 'use strict';
-// What comes from the till goes into the page as text only. One event stream tells what to read anew.
+// What comes from the till goes into the page as text only. One event stream shows what to read anew.
 
 const $ = (id) => document.getElementById(id);
 const CALL_MS = 15000;
@@ -43,7 +43,7 @@ async function call(method, path, body) {
     }
     const text = await answer.text();
     let content = null;
-    try { content = text ? JSON.parse(text) : null; } catch { /* told by the status */ }
+    try { content = text ? JSON.parse(text) : null; } catch { /* shown by the status */ }
     if (answer.ok) return content;
     if (answer.status === 401 && path !== '/v1/session') showForm();
     const error = new Error([content?.detail, content?.remedy].filter(Boolean).join('. ') || `Ошибка ${answer.status}`);
@@ -133,8 +133,8 @@ function deviceCard(device, displays, chosen) {
     if (device.since) head.append(make('span', `с ${moment(device.since)}`, 'small'));
     part.append(head);
     part.append(make('p', [deviceKind(device.kind), device.profile, device.node, device.shows].filter(Boolean).join(' · '), 'small'));
-    const says = [device.identity, device.firmware && `прошивка: ${device.firmware}`].filter(Boolean);
-    if (says.length) part.append(make('p', says.join(' · '), 'small'));
+    const facts = [device.identity, device.firmware && `прошивка: ${device.firmware}`].filter(Boolean);
+    if (facts.length) part.append(make('p', facts.join(' · '), 'small'));
     part.append(make('p', Object.entries(device.counters ?? {}).map(([name, value]) => `${counterWord(name)}: ${value}`).join(', '), 'small'));
     if (device.last_error) {
         const when = device.last_error_at ? `${moment(device.last_error_at)}: ` : '';

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Shelf {
     operations: std::sync::Mutex<Vec<Operation>>,
-    /// What every call of the core hears.
+    /// What every call of the core gets.
     refusal: std::sync::Mutex<Option<Problem>>,
 }
 
@@ -186,12 +186,12 @@ impl Bench {
     }
 
     /// The event of a change of that operation.
-    fn tell(&self, id: &str) {
+    fn publish_change(&self, id: &str) {
         let changed = json!({"id": id});
         self.notices.publish(NoticeKind::Operation, changed);
     }
 
-    /// One request over TCP with the right Host and token unless `headers` says otherwise.
+    /// One request over TCP with the right Host and token unless `headers` differ.
     async fn tcp(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let host = format!("127.0.0.1:{}", self.port);
@@ -263,8 +263,8 @@ impl Answer {
 
     #[track_caller]
     fn is_refused(&self, status: u16, code: &str) {
-        let told = (self.status, self.json()["code"].clone());
-        assert_eq!(told, (status, json!(code)), "{}", self.body);
+        let answered = (self.status, self.json()["code"].clone());
+        assert_eq!(answered, (status, json!(code)), "{}", self.body);
     }
 
     fn has(&self, header: &str) -> bool {
@@ -458,21 +458,21 @@ async fn events_resume_where_the_listener_left() {
     for n in 0..4 {
         bench.notices.publish(NoticeKind::Scan, json!({"n": n}));
     }
-    let text = heard(&bench, "2", "\"n\":3").await;
+    let text = received(&bench, "2", "\"n\":3").await;
     assert!(!text.contains("\"n\":1"), "{text}");
     assert_has(&text, ["id: 3", "event: scan"]);
     assert!(!text.contains("reset"), "{text}");
-    // Another process's number, one to come, and none at all: what was missed cannot be told.
+    // Another process's number, one to come, and none at all: what was missed can no longer be sent.
     for odd in ["99", "-1", "x"] {
-        let text = heard(&bench, odd, "\"n\":3").await;
+        let text = received(&bench, odd, "\"n\":3").await;
         let (before, after) = text.split_once("event: reset").unwrap();
         assert!(!before.contains("scan"), "{text}");
         assert_has(after, ["\"n\":0"]);
     }
 }
 
-/// What a listener hears who has heard `last`, until it hears `end`.
-async fn heard(bench: &Bench, last: &str, end: &str) -> String {
+/// What a listener gets whose last event was `last`, until it gets `end`.
+async fn received(bench: &Bench, last: &str, end: &str) -> String {
     let mut stream = UnixStream::connect(&bench.socket).await.unwrap();
     let request = format!("GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {last}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

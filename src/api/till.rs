@@ -45,7 +45,7 @@ pub enum Command {
         text: Secret,
         answer: Answer<Option<String>>,
     },
-    /// A report holds what the till was told as not carried out: it is asked for once more.
+    /// A report holds what was reported to the till as not carried out: it is asked for once more.
     Recheck {
         /// The entry that concluded so, or the sale that has none.
         id: String,
@@ -86,7 +86,7 @@ pub trait Watch: Send + Sync {
     fn health(&self) -> Health;
     /// Every configured device.
     fn devices(&self) -> Vec<Device>;
-    /// What every call of the core hears now, because the core itself could not answer: it stays with a write to a
+    /// What every call of the core gets now, because the core itself could not answer: it stays with a write to a
     /// journal that is damaged, which nothing but a new start mends.
     fn refusal(&self) -> Option<Problem> {
         None

@@ -1,7 +1,7 @@
 //! The coding of the terminal, as the locale names it.
 //!
 //! Old tills run in KOI8-R or CP1251: UTF-8 would be rubbish there. Our own words are English in such a locale, and
-//! what the daemon says in Russian is put into its coding, as far as it has the letters.
+//! what the daemon sends in Russian is put into its coding, as far as it has the letters.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;

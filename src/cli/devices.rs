@@ -48,14 +48,14 @@ pub(super) enum DevicesVerb {
     UdevRules,
 }
 
-/// One node, as the list tells it.
+/// One node, as the list shows it.
 #[derive(Debug, Serialize)]
 struct Listed {
     node: PathBuf,
     setting: String,
     ids: Option<String>,
     name: Option<String>,
-    /// `scanner` or `display`, where a profile tells.
+    /// `scanner` or `display`, where a profile names it.
     kind: Option<&'static str>,
     profile: Option<String>,
     why: Option<Cow<'static, str>>,
@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context, verb: Option<DevicesVerb>) -> Result<
     }
 }
 
-/// All profiles; a bad file is told and left out.
+/// All profiles; a bad file is reported and left out.
 fn registry(context: &Context) -> Registry {
     let (registry, errors) = Registry::load(&context.paths.profiles());
     for error in errors {
@@ -206,7 +206,7 @@ fn kind_in(context: &Context, kind: Option<&'static str>) -> Cow<'static, str> {
     }
 }
 
-/// One profile, as the list tells it.
+/// One profile, as the list shows it.
 #[derive(Debug, Serialize)]
 struct ProfileLine {
     id: String,

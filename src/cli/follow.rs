@@ -1,4 +1,4 @@
-//! A till program's part of an operation: begin it, follow it to its end, abort it when told to stop.
+//! A till program's part of an operation: begin it, follow it to its end, abort it on Ctrl-C.
 //! The daemon may be restarted meanwhile: what was begun is asked for again, never begun twice.
 
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ const RECONNECT_INTERVAL: Duration = Duration::from_millis(500);
 const CLOCK: Duration = Duration::from_secs(1);
 
 /// Begins the operation `id` with a `PUT` below `collection`, such as `/v1/sales`, follows it, and
-/// answers with the exit code that tells its outcome.
+/// answers with the exit code that shows its outcome.
 pub(super) async fn carry_out(
     context: &Context,
     collection: &str,
@@ -41,7 +41,7 @@ pub(super) async fn carry_out(
         () = stop.received() => return abort(context, &till, (collection, id), &mut stop).await,
     };
     let begun = begun.inspect_err(|error| warn_of_begun(context, id, error))?;
-    tell(context, &begun);
+    report(context, &begun);
     let operation = tokio::select! {
         operation = follow(context, &till, begun) => operation?,
         () = stop.received() => return abort(context, &till, (collection, id), &mut stop).await,
@@ -85,7 +85,7 @@ impl Stop {
 }
 
 /// Asks until there is an answer: `PUT` and abort are idempotent, so a lost answer is asked for again.
-/// Who finds nobody at the first try is told so at once.
+/// Who finds nobody at the first try gets the error at once.
 async fn persist(
     till: &Till,
     method: Method,
@@ -116,7 +116,7 @@ fn warn_of_begun(context: &Context, id: &str, error: &TillError) {
     }
 }
 
-/// Waits for the end and tells every change on the way.
+/// Waits for the end and reports every change on the way.
 async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Operation, CliError> {
     let mut operation = begun;
     let began = Instant::now();
@@ -126,7 +126,7 @@ async fn follow(context: &Context, till: &Till, begun: Operation) -> Result<Oper
             Ok(next) => {
                 lost_since = None;
                 if next.message != operation.message {
-                    tell(context, &next);
+                    report(context, &next);
                 }
                 operation = next;
             }
@@ -226,7 +226,7 @@ impl Reversal {
     }
 }
 
-/// Ctrl-C of a refund or cancellation: what has not left is not begun, and the rest goes on. One line says which.
+/// Ctrl-C of a refund or cancellation: what has not left is not begun, and the rest goes on. One line states which.
 async fn leave(
     context: &Context,
     till: &Till,
@@ -253,7 +253,7 @@ async fn leave(
     Ok(exit_code::INTERRUPTED)
 }
 
-/// The exit code tells the outcome of the money, also when nobody reads the result.
+/// The exit code shows the outcome of the money, also when nobody reads the result.
 fn finish(context: &Context, operation: &Operation) -> Result<u8, CliError> {
     if let Some(error) = &operation.error {
         context.output.note(&error.remedy);
@@ -293,7 +293,7 @@ fn print(context: &Context, operation: &Operation) -> Result<(), CliError> {
     context.print(&format!("{message}: {amount}{payment} ({id})"))
 }
 
-fn tell(context: &Context, operation: &Operation) {
+fn report(context: &Context, operation: &Operation) {
     let time = jiff::tz::TimeZone::system()
         .to_datetime(operation.updated_at)
         .strftime("%H:%M:%S")

@@ -1,7 +1,7 @@
 //! The command line: verbs, their arguments, and their exit codes.
 //!
 //! Results go to standard output, everything else to standard error. Verbs that need a till talk to
-//! the daemon over its socket, as any till program does, and know nothing that the API does not tell.
+//! the daemon over its socket, as any till program does, and know nothing that the API does not publish.
 
 mod charset;
 mod check;
@@ -225,7 +225,7 @@ impl CliError {
     }
 }
 
-/// Parses the arguments, runs the verb, and says what went wrong.
+/// Parses the arguments, runs the verb, and reports what went wrong.
 #[must_use]
 pub fn main() -> ExitCode {
     let _flush = crate::log::FlushOnDrop;
@@ -238,7 +238,7 @@ pub fn main() -> ExitCode {
             } else {
                 exit_code::OK
             };
-            // Nobody left to tell when this fails.
+            // Nobody is left to report to when this fails.
             drop(error.print());
             return code.into();
         }

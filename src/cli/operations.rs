@@ -67,8 +67,8 @@ pub(super) enum SettledAs {
 }
 
 impl From<SettledAs> for Outcome {
-    fn from(said: SettledAs) -> Outcome {
-        match said {
+    fn from(settled: SettledAs) -> Outcome {
+        match settled {
             SettledAs::CarriedOut => Outcome::CarriedOut,
             SettledAs::NotCarriedOut => Outcome::NotCarriedOut,
         }
@@ -215,7 +215,7 @@ pub(super) async fn queue(context: &Context, what: Option<QueueVerb>) -> Result<
     Ok(exit_code::OK)
 }
 
-/// What the journal says while nobody serves it: whether money of buyers is still to be brought back.
+/// What the journal holds while nobody serves it: whether money of buyers is still to be brought back.
 pub(super) fn queue_offline(context: &Context) -> Result<u8, CliError> {
     let path = context.paths.journal();
     if !path.exists() {

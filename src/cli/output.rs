@@ -133,7 +133,7 @@ fn print(to: &mut impl io::Write, text: &str) -> io::Result<()> {
 
 fn columns(terminal: impl std::os::fd::AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(terminal).ok()?;
-    // A terminal that does not know its size says 0.
+    // A terminal that does not know its size returns 0.
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 

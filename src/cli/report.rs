@@ -42,7 +42,7 @@ async fn ask(context: &Context, args: ShiftArgs) -> Result<Reconciliation, CliEr
         .await?)
 }
 
-/// Totals and differences; the exit code tells whether there are any.
+/// Totals and differences; the exit code shows whether there are any.
 pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, CliError> {
     let found = ask(context, args).await?;
     let code = if found.differences.is_empty() {

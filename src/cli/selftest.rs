@@ -66,16 +66,16 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
     let mut checks = crate::selftest::run(&ground);
     let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     // Who reads no more of it still wants the bundle, and the exit code.
-    let mut told = if context.output.json {
+    let mut printed = if context.output.json {
         Ok(())
     } else {
-        tell(context, &checks)
+        print_checks(context, &checks)
     };
     let mut was_stopped = false;
-    if args.interactive && told.is_ok() {
+    if args.interactive && printed.is_ok() {
         let (more, stopped) = interactive::run(context, &ground, usize::from(args.scans))?;
         if !context.output.json {
-            told = tell(context, &more);
+            printed = print_checks(context, &more);
         }
         checks.retain(|check| check.id != "device.interactive" || !is_answered(check, &more));
         checks.extend(more);
@@ -98,20 +98,20 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
             path.display()
         ));
     }
-    let told = told.and_then(|()| {
+    let printed = printed.and_then(|()| {
         if context.output.json {
             let report = report(&ground, &checks, code, elapsed_ms);
             return context.print_json(&report);
         }
         sum_up(context, &checks, elapsed_ms)
     });
-    match told {
+    match printed {
         Err(CliError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(code),
-        told => told.map(|()| code),
+        printed => printed.map(|()| code),
     }
 }
 
-/// The trial alone, told as the checks are.
+/// The trial alone, printed as the checks are.
 fn try_service(
     context: &Context,
     ground: &Environment,
@@ -131,7 +131,7 @@ fn try_service(
         let report = report(ground, &checks, code, elapsed_ms);
         context.print_json(&report)?;
     } else {
-        tell(context, &checks)?;
+        print_checks(context, &checks)?;
         sum_up(context, &checks, elapsed_ms)?;
     }
     Ok(code)
@@ -148,13 +148,13 @@ fn report(ground: &Environment, checks: &[Check], code: u8, elapsed_ms: u64) -> 
         "elapsed_ms": elapsed_ms,
         "exit": code,
         "checks": checks,
-        "health": ground.daemon.told().map(|(health, _)| health),
-        "devices": ground.daemon.told().map(|(_, devices)| devices),
+        "health": ground.daemon.health_and_devices().map(|(health, _)| health),
+        "devices": ground.daemon.health_and_devices().map(|(_, devices)| devices),
     })
 }
 
-fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
-    let said = |text: &Text| printable(context.tongue.of_text(text));
+fn print_checks(context: &Context, checks: &[Check]) -> Result<(), CliError> {
+    let shown = |text: &Text| printable(context.tongue.of_text(text));
     let width = context.output.width();
     let mut lines = Vec::new();
     for group in Group::ALL {
@@ -163,7 +163,7 @@ fn tell(context: &Context, checks: &[Check]) -> Result<(), CliError> {
             .filter(|check| check.group == group)
             .peekable();
         if of_group.peek().is_some() {
-            lines.push(said(&group.title()));
+            lines.push(shown(&group.title()));
         }
         for check in of_group {
             lines.extend(lines_of(context.tongue, check, width));

@@ -1,4 +1,4 @@
-//! `oplati sim`: the simulated service, as recorded of the real one unless the options say otherwise.
+//! `oplati sim`: the simulated service, as recorded of the real one unless the options change it.
 
 use std::net::SocketAddr;
 use std::time::Duration;

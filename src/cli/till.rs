@@ -43,7 +43,7 @@ pub(super) enum TillError {
         #[source]
         source: CallError,
     },
-    /// It says no, in its own words.
+    /// It refuses, in its own words.
     #[error("{detail}. {remedy}")]
     Problem {
         status: u16,
@@ -131,7 +131,7 @@ pub(super) struct Till {
 }
 
 impl Till {
-    /// Where oplati.conf says; nothing is sent yet.
+    /// At the address in oplati.conf; nothing is sent yet.
     pub(super) fn of(context: &Context) -> Result<Till, CliError> {
         let loaded = config::load_as_caller(&context.root)?;
         // The defaults, although the file is there, or behind a folder that we may not enter.
@@ -179,7 +179,7 @@ impl Till {
                 .to_owned()
         };
         let (mut detail, mut remedy) = (text("detail"), text("remedy"));
-        // The HTTP library itself refuses what is too long, and says nothing but a number.
+        // The HTTP library itself refuses what is too long, and names nothing but a number.
         if detail.is_empty() {
             detail = cashier::daemon_refused(answer.status);
             remedy = cashier::DAEMON_REFUSED_REMEDY.to_owned();

@@ -52,7 +52,7 @@ impl UiLanguage {
         }
     }
 
-    /// What a table says of a word of the API; an unknown word stands as it is.
+    /// The text that a table has for a word of the API; an unknown word stands as it is.
     pub(super) fn say_word(self, texts: &[(&str, Text)], word: &str) -> String {
         let known = texts.iter().find(|(known, _)| *known == word);
         known

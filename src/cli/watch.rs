@@ -121,7 +121,7 @@ fn gap(tongue: UiLanguage, count: u64) -> String {
     tongue.say(technician::watch_missed(count)).into_owned()
 }
 
-/// By what one process of the daemon is told from the next.
+/// What distinguishes one process of the daemon from the next.
 async fn started_at(till: &Till) -> Option<String> {
     let health: Result<Value, TillError> = till.ask(Method::GET, "/v1/health", None).await;
     Some(health.ok()?.get("started_at")?.as_str()?.to_owned())
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_of_any_coding_is_taken_and_none_is_told() {
+    fn a_code_of_any_coding_is_taken_and_none_is_an_error() {
         let code = |mut bytes: &[u8]| code_of(&mut bytes);
         assert_eq!(code(b"OPL-1\r\nnext").unwrap(), "OPL-1");
         assert_eq!(code(b"\xcd\xe0\n").unwrap(), "На");

@@ -73,9 +73,9 @@ pub struct Loopback {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    /// As the server said.
+    /// As the server sent it.
     pub content_type: Option<String>,
-    /// All that the server said.
+    /// All that the server sent.
     pub headers: reqwest::header::HeaderMap,
     /// At most 8 MiB.
     pub body: Vec<u8>,
@@ -192,11 +192,11 @@ impl Loopback {
         if !response.status().is_success() {
             let status = response.status().as_u16();
             // A problem is one small piece.
-            let said = response.chunk().await.ok().flatten().unwrap_or_default();
+            let body = response.chunk().await.ok().flatten().unwrap_or_default();
             return Err(CallError::Refused {
                 path: path.to_owned(),
                 status,
-                detail: beginning(&said),
+                detail: beginning(&body),
             });
         }
         Ok(Stream {

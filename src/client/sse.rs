@@ -11,7 +11,7 @@ pub struct Message {
     pub event: String,
     /// Its lines, joined.
     pub data: String,
-    /// Where to go on after a break, if the server said so.
+    /// Where to go on after a break, if the server set it.
     pub id: Option<String>,
 }
 

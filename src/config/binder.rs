@@ -1,4 +1,4 @@
-//! Takes values out of the lines of oplati.conf, and remembers everything that is to be said.
+//! Takes values out of the lines of oplati.conf, and collects everything that is to be reported.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::names::{unknown, without_secrets};
 use super::values::{self, Allowed};
 use super::{BadValue, Config, DisplayDevice, ScannerDevice, SettingLine, Warning, hints};
 
-/// Takes values out of the entries and remembers everything that is to be said.
+/// Takes values out of the entries and collects everything that is to be reported.
 pub(super) struct Binder<'a> {
     pub(super) path: &'a Path,
     pub(super) entries: Vec<Entry>,
@@ -165,7 +165,7 @@ impl<'b> Binder<'b> {
         Warning { path, line, what }
     }
 
-    /// Whether the file says anything of it.
+    /// Whether the file holds it.
     pub(super) fn is_set(&self, section: &str, key: &str) -> bool {
         let mut entries = self.entries.iter();
         entries.any(|entry| entry.section == section && entry.key == key)
@@ -177,7 +177,7 @@ impl<'b> Binder<'b> {
         entry.map_or(1, |entry| entry.line)
     }
 
-    /// A port that a scanner and a display share serves one of them, and whichever it is, the other one's state says
+    /// A port that a scanner and a display share serves one of them, and whichever it is, the other one's state shows
     /// nothing of the reason. A link to the other's node is the same port.
     pub(super) fn refuse_shared_ports(&mut self, config: &Config) {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());

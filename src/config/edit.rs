@@ -122,7 +122,7 @@ impl Change {
     }
 }
 
-/// Brings `changes` into oplati.conf below `root`, or only says whether they could be (`try_only`).
+/// Brings `changes` into oplati.conf below `root`, or only checks whether they could be (`try_only`).
 /// Without a file, [`EXAMPLE`] is begun with. Values of other settings may be wrong: they stay.
 ///
 /// # Errors
@@ -196,7 +196,7 @@ fn lock(folder: &Path, timeout: Duration) -> io::Result<Option<File>> {
     }
 }
 
-/// What a setting is when no line says anything.
+/// What a setting is when no line sets it.
 fn default_of(change: &Change) -> String {
     let path = Path::new("");
     let lines = bind("", path, &Paths::below(Path::new("/"))).map(|loaded| loaded.lines);

@@ -10,7 +10,7 @@ const ANY_LETTER: [&str; 5] = ["shopName", "walletName", "logo", "socket", "toke
 /// Keys whose values are for people: `#` with a number is usual there.
 const FOR_PEOPLE: [&str; 2] = ["shopName", "walletName"];
 
-/// What is odd about the value of a key; nothing is told of a secret.
+/// What is odd about the value of a key; nothing is reported of a secret.
 pub(super) fn of_value(key: &str, value: &str) -> Vec<String> {
     if SECRET_KEYS.contains(&key) {
         return Vec::new();
@@ -91,15 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_behind_a_value_is_told() {
-        for (key, value, told) in [
+    fn a_comment_behind_a_value_is_reported() {
+        for (key, value, is_reported) in [
             ("device", "serial:/dev/ttyACM0 ; left", true),
             ("socket", "/run/till.sock\t# till", true),
             ("url", "http://h/?a=b;c#d", false),
             ("shopName", "Магазин #5", false),
             ("shopName", "Магазин ; наш", true),
         ] {
-            assert_eq!(!of_value(key, value).is_empty(), told, "{value}");
+            assert_eq!(!of_value(key, value).is_empty(), is_reported, "{value}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Oddity {
 /// Why a line means nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// It begins or ends a section, but which one cannot be told: what follows belongs to none.
+    /// It begins or ends a section, but which one cannot be known: what follows belongs to none.
     BrokenHead(String),
     /// The line may be a secret without its key: it is not repeated.
     NoSetting,
@@ -43,24 +43,24 @@ pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// What may stand before the first line.
 pub(super) const BOM: char = '\u{feff}';
 
-/// Whether a line, with or without what stands around its text, says nothing to the program.
+/// Whether a line, with or without what stands around its text, means nothing to the program.
 pub(super) fn is_comment(line: &str) -> bool {
     line.trim_start_matches(BOM)
         .trim_start()
         .starts_with([';', '#'])
 }
 
-/// What a line says about sections.
+/// What a line means for sections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Head<'a> {
     /// The section of this name begins.
     Section(&'a str),
-    /// One begins, but which one cannot be told.
+    /// One begins, but which one cannot be known.
     Broken,
     None,
 }
 
-/// What a line, without white space around it, says about sections. A head that is not understood ends the section
+/// What a line, without white space around it, means for sections. A head that is not understood ends the section
 /// before it all the same: no setting is ever guessed.
 pub(super) fn head(line: &str) -> Head<'_> {
     let name = line
@@ -129,7 +129,7 @@ pub(super) fn parse(text: &str) -> (Vec<Entry>, Vec<Oddity>) {
                 value: value.trim().to_owned(),
                 line: number,
             }),
-            // Its section is not known, which is said of the head.
+            // Its section is not known, which is reported for the head.
             (Some(_), None) => {}
             (Some(_) | None, _) => odd(What::NoSetting),
         }
@@ -140,7 +140,7 @@ pub(super) fn parse(text: &str) -> (Vec<Entry>, Vec<Oddity>) {
 /// How much of a foreign text a message repeats.
 const MAX_SHOWN: usize = 60;
 
-/// Foreign text made fit for a message: what shows nothing is named, and a mark tells that more follows.
+/// Foreign text made fit for a message: what shows nothing is named, and a mark shows that more follows.
 pub(super) fn cut(text: &str) -> String {
     cut_to(text, MAX_SHOWN)
 }

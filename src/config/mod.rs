@@ -1,7 +1,7 @@
 //! `oplati.conf`: read whole, checked whole, and every complaint at once with its place.
 //!
 //! No setting is ever guessed: a bad value is an error, an unknown name a warning with the nearest
-//! known one, an absent file means the defaults, and says so.
+//! known one, an absent file means the defaults, and this is reported.
 
 mod binder;
 pub(crate) mod edit;
@@ -38,7 +38,7 @@ pub(crate) use values::pixel_size;
 use crate::base::secret::Secret;
 use crate::model::operation::Mode;
 
-/// The wallet's name as the seed spells it, which is what buyers read unless `walletName` says otherwise.
+/// The wallet's name as the seed spells it, which is what buyers read unless `walletName` is another.
 pub const WALLET_NAME: &str = "О!плати";
 
 /// Where the settings came from.
@@ -50,7 +50,7 @@ pub enum Source {
     Defaults(PathBuf),
 }
 
-/// Settings with what is to be said about them.
+/// Settings with what is to be reported about them.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The settings.
@@ -133,7 +133,7 @@ pub enum ConfigError {
     Unreadable {
         /// The settings' file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -243,7 +243,7 @@ fn read_bytes(path: &Path, flags: OFlags) -> Result<Option<Vec<u8>>, ConfigError
     if !kind.is_file() && !kind.is_dir() {
         return Err(unreadable(std::io::Error::other("not a regular file")));
     }
-    // A file of any size: one byte more than is allowed tells enough.
+    // A file of any size: one byte more than is allowed shows enough.
     let most = u64::try_from(ini::MAX_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1))

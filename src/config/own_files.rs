@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use super::binder::Binder;
 use super::{BadValue, Config, DisplayDevice, Paths, ini};
 
-/// How much of a path a message repeats, in characters: its end tells most.
+/// How much of a path a message repeats, in characters: its end shows most.
 const MAX_SHOWN_PATH: usize = 200;
 
 /// A path that a setting names, to be made or replaced by the daemon.
@@ -53,7 +53,7 @@ pub(super) fn refuse(binder: &mut Binder<'_>, config: &Config, paths: &Paths) {
     binder.bad.extend(bad);
 }
 
-/// In the order in which they are told.
+/// In the order in which they are reported.
 fn named(config: &Config) -> Vec<Named> {
     let till = [
         ("socket", &config.till.socket),
@@ -81,7 +81,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Whether both paths are one place. Another name is another place, and asks no disk: one that does not answer must not
-/// keep oplati.conf from being read. A link with a name of its own is told apart when it is to be replaced.
+/// keep oplati.conf from being read. A link with a name of its own is distinguished when it is to be replaced.
 fn is_same(one: &Path, other: &Path) -> bool {
     one.file_name() == other.file_name() && real(one) == real(other)
 }
@@ -116,8 +116,8 @@ mod tests {
 
     const SETTINGS: &str = "linuxcash/cash/paysystems/oplati";
 
-    /// What is told of this text below a root that has a link `elsewhere` to the folder of the settings.
-    fn told(text: &str) -> String {
+    /// What is reported of this text below a root that has a link `elsewhere` to the folder of the settings.
+    fn reported(text: &str) -> String {
         let root = tempfile::tempdir().unwrap();
         let settings = root.path().join(SETTINGS);
         std::fs::create_dir_all(&settings).unwrap();
@@ -151,13 +151,13 @@ mod tests {
                 ("[Till]\nsocket = ", "[Till] socket"),
             ] {
                 for folder in [SETTINGS, "elsewhere", "nowhere/../elsewhere"] {
-                    let told = told(&format!("{setting}{folder}/{file}\n"));
+                    let message = reported(&format!("{setting}{folder}/{file}\n"));
                     assert!(
-                        told.contains("oplati.conf:2: ")
-                            && told.contains(&format!("{key} = "))
-                            && told.contains(&format!("{folder}/{file}: allowed: "))
-                            && told.contains("is the daemon's own"),
-                        "{setting}{folder}/{file}: {told}"
+                        message.contains("oplati.conf:2: ")
+                            && message.contains(&format!("{key} = "))
+                            && message.contains(&format!("{folder}/{file}: allowed: "))
+                            && message.contains("is the daemon's own"),
+                        "{setting}{folder}/{file}: {message}"
                     );
                 }
             }
@@ -167,24 +167,27 @@ mod tests {
             "run/oplati/till.token",
             "run/oplati/till.sock",
         ] {
-            let told = told(&format!("[Display]\ndevice = png:{file}\n"));
+            let message = reported(&format!("[Display]\ndevice = png:{file}\n"));
             assert!(
-                told.contains("oplati.conf:2: [Display] device"),
-                "{file}: {told}"
+                message.contains("oplati.conf:2: [Display] device"),
+                "{file}: {message}"
             );
         }
         assert_eq!(
-            told(&format!("[Display]\ndevice = png:{SETTINGS}/buyer.png\n")),
+            reported(&format!("[Display]\ndevice = png:{SETTINGS}/buyer.png\n")),
             ""
         );
     }
 
     #[test]
     fn no_two_settings_name_the_same_file() {
-        let told_twice = told("[Till]\nsocket = run/a\ntokenFile = run/./a\n");
-        assert_has(&told_twice, [":3: [Till] tokenFile", "is [Till] socket"]);
+        let of_two_spellings = reported("[Till]\nsocket = run/a\ntokenFile = run/./a\n");
+        assert_has(
+            &of_two_spellings,
+            [":3: [Till] tokenFile", "is [Till] socket"],
+        );
         // The other one is a default: the line that stands in the file is named.
-        let of_default = told("[Till]\n\nsocket = run/oplati/till.token\n");
+        let of_default = reported("[Till]\n\nsocket = run/oplati/till.token\n");
         assert_has(&of_default, [":3: [Till] socket", "is [Till] tokenFile"]);
     }
 }

@@ -265,7 +265,7 @@ fn a_broken_head_is_an_error_that_keeps_other_sections_as_they_are() {
 }
 
 #[test]
-fn what_is_odd_is_told_beside_what_is_wrong() {
+fn what_is_odd_is_reported_beside_what_is_wrong() {
     let message = bad("[Main]\nregnum = OPL000011111\nmode = 7\n[Display\n");
     let places: Vec<usize> = [":2: unknown key", ":3: [Main] mode", ":4: section"]
         .iter()
@@ -303,7 +303,7 @@ fn the_wrong_part_of_a_list_is_named_and_what_is_cut_has_a_mark() {
 }
 
 #[test]
-fn a_port_of_a_scanner_and_a_display_is_told_with_both_lines() {
+fn a_port_of_a_scanner_and_a_display_is_reported_with_both_lines() {
     let folder = tempfile::tempdir().unwrap();
     let (port, link) = (folder.path().join("port"), folder.path().join("link"));
     std::fs::write(&port, "").unwrap();

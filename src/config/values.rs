@@ -24,7 +24,7 @@ const MAX_WALLET_NAME: usize = 32;
 /// How much of a device's place a message repeats, in characters.
 const MAX_SHOWN_PART: usize = 200;
 
-/// What is allowed, as the message says it.
+/// What is allowed, as the message states it.
 pub(super) type Allowed = String;
 
 pub(super) fn url(text: &str) -> Result<String, Allowed> {

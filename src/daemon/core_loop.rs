@@ -1,7 +1,7 @@
 //! The core's thread: takes what happens from bounded queues, hands it to the engine one at a time, and
 //! does what comes out.
 //!
-//! While a write is stalled, the thread stays with it and takes nothing from its queues: callers hear
+//! While a write is stalled, the thread stays with it and takes nothing from its queues: callers get
 //! `storage` when their patience ends.
 
 use std::collections::BTreeMap;
@@ -68,14 +68,14 @@ pub(super) struct CoreLoop {
     pub(super) askers: BTreeMap<Ticket, PendingReply>,
     tickets: Ticket,
     pub(super) pass_on: ScanForwarder,
-    pub(super) told_health: Option<serde_json::Value>,
+    pub(super) published_health: Option<serde_json::Value>,
     /// State, last error and test of each device, as listeners know them.
-    pub(super) told_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
+    pub(super) published_devices: BTreeMap<String, (String, Option<String>, Option<DeviceTest>)>,
     pub(super) device_test: DeviceTestRunner,
     /// Requests to the service that have been sent.
     pub(super) requests: u64,
     saving: Arc<AtomicBool>,
-    /// What was written so late that its caller had been told meanwhile that it is not.
+    /// What was written so late that its caller had got an error meanwhile.
     withdrawn: Vec<String>,
 }
 
@@ -109,15 +109,15 @@ impl CoreLoop {
             pass_on,
             askers: BTreeMap::new(),
             tickets: 0,
-            told_health: None,
-            told_devices: BTreeMap::new(),
+            published_health: None,
+            published_devices: BTreeMap::new(),
             requests: 0,
             saving: Arc::default(),
             withdrawn: Vec::new(),
         }
     }
 
-    /// Runs until it is told to stop, or nobody can send any more. Answers the journal's lock.
+    /// Runs until it is stopped, or nobody can send any more. Returns the journal's lock.
     pub(super) async fn run(
         mut self,
         first: Outcome,
@@ -163,7 +163,7 @@ impl CoreLoop {
         if let Some(client) = &self.parts.client {
             client.end_lookups();
         }
-        // Who still waits hears now, and not after the journal is closed.
+        // Who still waits gets the answer now, and not after the journal is closed.
         drop(std::mem::take(&mut self.askers));
         drop(commands);
         let lock = self.parts.engine.into_storage().close();
@@ -238,7 +238,7 @@ impl CoreLoop {
             .fold(PULSE_INTERVAL, Duration::min)
     }
 
-    /// Tells the core what the service's newest `Date` was; the daily check gets answers, too.
+    /// Passes the service's newest `Date` to the core; the daily check gets answers, too.
     async fn pass_on_service_clock(&mut self) {
         let newest = self.parts.shared.service_clock();
         if let Some(clock) = newest
@@ -284,7 +284,7 @@ impl CoreLoop {
             } => {
                 self.note_exchange(call, &exchange);
                 self.pass_on_service_clock().await;
-                self.tell_request(&operation, call, &exchange);
+                self.trace_request(&operation, call, &exchange);
                 self.feed(Event::Answered {
                     request,
                     answer: exchange.answer,
@@ -303,7 +303,7 @@ impl CoreLoop {
         if let Some(date) = exchange.server_date {
             self.parts.shared.note_server_clock(date);
         }
-        // An answer that the service held until the buyer had decided tells nothing of the line.
+        // An answer that the service held until the buyer had decided shows nothing of the line.
         let latency = (call != crate::core::call::PAY).then_some(exchange.elapsed);
         if self.parts.shared.note_service(reachable, latency) {
             self.publish_health();
@@ -336,12 +336,12 @@ impl CoreLoop {
                 let begun = self
                     .device_test
                     .start(&name, interactive, &devices, is_occupied);
-                tell(answer, begun.and_then(|()| self.device(&name)));
+                send_reply(answer, begun.and_then(|()| self.device(&name)));
                 self.publish_changes();
             }
             Command::StopTest { name, answer } => {
                 self.device_test.stop(&name);
-                tell(answer, self.device(&name));
+                send_reply(answer, self.device(&name));
                 self.publish_changes();
             }
             Command::Recheck { id, second } => {
@@ -374,7 +374,7 @@ impl CoreLoop {
     async fn take_scan(&mut self, ticket: Ticket, text: Secret, answer: Answer<Option<String>>) {
         if self.device_test.read("api", text.expose()) {
             self.publish_changes();
-            return tell(answer, Ok(None));
+            return send_reply(answer, Ok(None));
         }
         self.askers.insert(ticket, PendingReply::Scan(answer));
         let scan = Scan {
@@ -401,7 +401,7 @@ impl CoreLoop {
         requested: OperationRequest,
         answer: Answer<(bool, Operation)>,
     ) {
-        // Who was told meanwhile that nothing was begun, or has hung up, must not find it begun.
+        // Who got the answer meanwhile that nothing was begun, or has hung up, must not find it begun.
         if answer.is_closed() {
             return tracing::warn!(operation = %id, "Not begun: its caller is gone");
         }
@@ -424,9 +424,9 @@ impl CoreLoop {
         found.ok_or_else(|| device_test::unknown(name))
     }
 
-    /// Tells and does what comes of an input; stays with a write that is stalled.
+    /// Publishes and does what comes of an input; stays with a write that is stalled.
     async fn let_out(&mut self, outcome: Outcome) {
-        self.tell_and_perform(outcome);
+        self.publish_and_perform(outcome);
         while let Some(retry_at) = self.parts.engine.stalled() {
             if self.is_over() {
                 return;
@@ -436,7 +436,7 @@ impl CoreLoop {
                 return;
             }
             let outcome = self.parts.engine.retry(self.parts.clock.now());
-            self.tell_and_perform(outcome);
+            self.publish_and_perform(outcome);
         }
         self.withdraw();
     }
@@ -445,14 +445,14 @@ impl CoreLoop {
     /// Nothing of it has left yet; what cannot be stopped any more answers a repeated `PUT` as it stands.
     fn withdraw(&mut self) {
         for id in std::mem::take(&mut self.withdrawn) {
-            tracing::warn!(operation = %id, "Taken back: its caller was told that the journal does not answer");
+            tracing::warn!(operation = %id, "Taken back: its caller was refused meanwhile, since the journal did not answer");
             self.tickets += 1;
             let (answer, _nobody_waits) = oneshot::channel();
             self.askers
                 .insert(self.tickets, PendingReply::Abort(answer));
             let now = self.parts.clock.now();
             let outcome = self.parts.engine.abort(self.tickets, id, now);
-            self.tell_and_perform(outcome);
+            self.publish_and_perform(outcome);
         }
     }
 
@@ -472,18 +472,18 @@ impl CoreLoop {
         }
     }
 
-    fn tell_and_perform(&mut self, outcome: Outcome) {
+    fn publish_and_perform(&mut self, outcome: Outcome) {
         self.publish_storage();
         if self.parts.engine.stalled().is_none() {
             if !outcome.writes.is_empty() {
                 let took = self.parts.clock.now().mono.saturating_sub(outcome.since);
                 self.parts.shared.metrics.journal_written(took);
             }
-            // Who hears of an operation and then asks for health hears what follows from it.
+            // Who gets an event of an operation and then asks for health gets what follows from it.
             self.publish_status();
         }
         for write in &outcome.writes {
-            self.tell_listeners(&write.record, &write.what);
+            self.publish_record(&write.record, &write.what);
         }
         self.count_ends(&outcome);
         self.note_withdrawn(&outcome);
@@ -504,7 +504,7 @@ impl CoreLoop {
         }
     }
 
-    /// Whether the loop must end: it is told to, or the journal was taken away.
+    /// Whether the loop must end: it was stopped, or the journal was taken away.
     fn is_over(&self) -> bool {
         self.parts.engine.is_gone() || *self.parts.stop.borrow()
     }
@@ -537,6 +537,6 @@ async fn until_a_caller_is_gone(askers: &mut BTreeMap<Ticket, PendingReply>) {
 }
 
 /// A till that does not listen any more will ask again.
-pub(super) fn tell<T>(answer: Answer<T>, result: Result<T, Problem>) {
+pub(super) fn send_reply<T>(answer: Answer<T>, result: Result<T, Problem>) {
     drop(answer.send(result));
 }

@@ -70,7 +70,7 @@ impl DailyCheck {
         let Some(oldest) = self.due(Trust::Confirmed).first().copied() else {
             return Ok(());
         };
-        // Which day is due depends on the clock; the service's answer to a report of today tells whether it is right.
+        // Which day is due depends on the clock; the service's answer to a report of today shows whether it is right.
         if let Err(problem) = self.ask_for_the_time().await {
             return Err(self.failed(oldest, &problem));
         }
@@ -100,19 +100,19 @@ impl DailyCheck {
         outcome
     }
 
-    /// Asks for today's report and keeps what its `Date` says of the clock. The end of the daemon waits for it, since it
-    /// may bring the token.
+    /// Asks for today's report and keeps what its `Date` shows of the clock. The end of the daemon waits for it, since
+    /// it may bring the token.
     async fn ask_for_the_time(&self) -> Result<(), Problem> {
         let _under_way = self.shared.calls.enter();
         let call = Call::Probe {
             shift: shift::of_day(self.clock.now().wall),
         };
         let exchange = self.client.call(&call, OPERATION).await;
-        let told = exchange.answer.map(drop);
-        let has_answered = told.as_ref().err().is_none_or(is_answer);
+        let answered = exchange.answer.map(drop);
+        let has_answered = answered.as_ref().err().is_none_or(is_answer);
         self.reconciler
-            .note_heard(exchange.server_date, has_answered);
-        told.map_err(|failure| {
+            .note_answer(exchange.server_date, has_answered);
+        answered.map_err(|failure| {
             let error = messages::of_failure(&failure);
             Code::TemporarilyUnavailable.problem(error.message, error.remedy)
         })

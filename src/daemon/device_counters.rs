@@ -63,7 +63,7 @@ pub(super) struct DeviceCounters {
     path: PathBuf,
     settings: BTreeMap<String, String>,
     inner: Mutex<Inner>,
-    /// Whether the file could not be written, which is said once; held while it is.
+    /// Whether the file could not be written, which is logged once; held while it is.
     fails: Mutex<bool>,
 }
 
@@ -181,7 +181,7 @@ impl DeviceCounters {
     }
 }
 
-/// Each device's name with what oplati.conf says of it.
+/// Each device's name with what oplati.conf has of it.
 pub(super) fn settings(config: &Config) -> BTreeMap<String, String> {
     let scanners = config.scanner.devices.iter().enumerate();
     let scanners =
@@ -279,8 +279,8 @@ mod tests {
         ] {
             let mut devices = [device(0, state, None)];
             counters.complete(&mut devices, at(now));
-            let told = devices[0].since.clone().unwrap();
-            assert!(told.contains(since), "{told}");
+            let shown = devices[0].since.clone().unwrap();
+            assert!(shown.contains(since), "{shown}");
         }
     }
 

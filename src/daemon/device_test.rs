@@ -1,6 +1,6 @@
 //! Tests of devices while the daemon runs: `POST /v1/devices/{name}/test`.
 //!
-//! A plain test is over at once: it tells what is known of the device. An interactive one has a display and
+//! A plain test is over at once: it reports what is known of the device. An interactive one has a display and
 //! the scans that come, one at a time in the whole till. It is the core's thread that drives it, between
 //! two events of the core, so that a scan is either the test's or the core's and never both, and a
 //! sale that begins ends the test before its first scene.
@@ -112,7 +112,7 @@ impl DeviceTestRunner {
             unterminated: self.scanners.unterminated(name),
         };
         self.show(&mut running.test)?;
-        self.tell(&running);
+        self.publish(&running);
         tracing::info!(device = name, "An interactive test begins");
         self.running = Some(running);
         Ok(())
@@ -225,7 +225,7 @@ impl DeviceTestRunner {
                 };
                 match self.show(&mut running.test) {
                     Ok(()) => {
-                        self.tell(&running);
+                        self.publish(&running);
                         self.running = Some(running);
                     }
                     Err(problem) => {
@@ -271,14 +271,14 @@ impl DeviceTestRunner {
             tracing::debug!(%error, "No idle scene after the test");
         }
         tracing::info!(device = %running.device, "The interactive test has ended");
-        self.tell(&running);
+        self.publish(&running);
     }
 
-    fn tell(&self, running: &Running) {
+    fn publish(&self, running: &Running) {
         let (step, of) = running.test.progress();
         let is_over = running.test.is_over();
-        let says = running.test.message();
-        let told = DeviceTest {
+        let message = running.test.message();
+        let published = DeviceTest {
             state: if is_over {
                 TestState::Done
             } else {
@@ -287,13 +287,15 @@ impl DeviceTestRunner {
             interactive: true,
             step,
             of,
-            says: says.ru.into_owned(),
-            says_english: says.en.into_owned(),
+            says: message.ru.into_owned(),
+            says_english: message.en.into_owned(),
             checks: running.test.checks(),
             started_at: rfc3339_ms::text(running.began.wall),
             finished_at: is_over.then(|| rfc3339_ms::text(self.clock.now().wall)),
         };
-        self.results.lock().insert(running.device.clone(), told);
+        self.results
+            .lock()
+            .insert(running.device.clone(), published);
     }
 }
 
@@ -309,7 +311,7 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
     let checks = checks::of(device);
     let at = rfc3339_ms::text(now.wall);
     let worst = checks.iter().find(|check| check.remedy.is_some());
-    let says = worst.map_or_else(
+    let message = worst.map_or_else(
         || technician::DEVICE_TEST_NO_REMARKS,
         |check| check.detail.clone(),
     );
@@ -318,8 +320,8 @@ fn plain(device: &Device, now: Now) -> DeviceTest {
         interactive: false,
         step: checks.len(),
         of: checks.len(),
-        says: says.ru.into_owned(),
-        says_english: says.en.into_owned(),
+        says: message.ru.into_owned(),
+        says_english: message.en.into_owned(),
         checks,
         started_at: at.clone(),
         finished_at: Some(at),

@@ -21,7 +21,7 @@ use crate::texts::cashier;
 /// Events of scanners that may wait.
 const SCANS: usize = 64;
 
-/// Profiles, the shop's own among them, once all that oplati.conf names are there; with what health tells of those
+/// Profiles, the shop's own among them, once all that oplati.conf names are there; with what health reports of those
 /// that cannot be used.
 pub(super) fn registry(
     paths: &Paths,
@@ -69,13 +69,13 @@ pub(super) fn start_scanners(
 /// Ends when every scanner has stopped.
 pub(super) fn carry_scans(events: &ScannerEvents, inbound: &mpsc::Sender<CoreInput>) {
     while let Ok(event) = events.recv() {
-        let told = match event {
+        let input = match event {
             ScannerEvent::Scan(scan) => CoreInput::Scan(scan),
             ScannerEvent::Unread { device, raw } => CoreInput::Unread { device, raw },
             ScannerEvent::Trailing { device, raw } => CoreInput::Rest { device, raw },
             ScannerEvent::State { .. } => CoreInput::DeviceChanged,
         };
-        if inbound.blocking_send(told).is_err() {
+        if inbound.blocking_send(input).is_err() {
             return;
         }
     }

@@ -7,7 +7,7 @@ use crate::base::secret::tail;
 use crate::core::call::Call;
 use crate::core::event::{Effect, Reply, RequestId, Ticket};
 use crate::core::scene::Scene;
-use crate::daemon::core_loop::{CoreInput, CoreLoop, PendingReply, tell};
+use crate::daemon::core_loop::{CoreInput, CoreLoop, PendingReply, send_reply};
 use crate::daemon::status_board::Call as UnderWay;
 use crate::model::operation::rfc3339_ms;
 use crate::model::scan::Scan;
@@ -52,7 +52,7 @@ impl CoreLoop {
         if self.device_test.is_running() && *scene == Scene::Idle {
             return;
         }
-        self.tell_scene(scene.name());
+        self.trace_scene(scene.name());
         if let Err(error) = self.parts.displays.show(scene) {
             tracing::warn!(scene = scene.name(), %error, "No display can show this");
             let refused = CoreInput::SceneRefused {
@@ -92,12 +92,14 @@ impl CoreLoop {
 
     pub(super) fn reply(&mut self, ticket: Ticket, reply: Reply) {
         match (self.askers.remove(&ticket), reply) {
-            (Some(PendingReply::Begin(answer)), Reply::Begun(result)) => tell(answer, result),
-            (Some(PendingReply::Abort(answer)), Reply::Aborted(result)) => tell(answer, result),
-            (Some(PendingReply::Scan(answer)), Reply::ScanUsed(used_by)) => {
-                tell(answer, Ok(used_by))
+            (Some(PendingReply::Begin(answer)), Reply::Begun(result)) => send_reply(answer, result),
+            (Some(PendingReply::Abort(answer)), Reply::Aborted(result)) => {
+                send_reply(answer, result)
             }
-            (Some(PendingReply::Queue(answer)), Reply::Queue(result)) => tell(answer, result),
+            (Some(PendingReply::Scan(answer)), Reply::ScanUsed(used_by)) => {
+                send_reply(answer, Ok(used_by))
+            }
+            (Some(PendingReply::Queue(answer)), Reply::Queue(result)) => send_reply(answer, result),
             (
                 Some(
                     PendingReply::Begin(_)
@@ -115,7 +117,7 @@ impl CoreLoop {
 }
 
 /// Performs a call; while it is `under_way` the daemon does not end. An answer that is held until the
-/// buyer decides keeps no daemon from ending: what it would tell, the next start looks up.
+/// buyer decides keeps no daemon from ending: what it would contain, the next start looks up.
 async fn exchange(
     client: &Client,
     call: &Call,

@@ -1,4 +1,4 @@
-//! Why the daemon does not run, and what systemd is told then.
+//! Why the daemon does not run, and the exit code that systemd gets then.
 
 use crate::api::listen::ListenError;
 use crate::base::exit_code;
@@ -30,7 +30,7 @@ pub enum DaemonError {
     System {
         /// The part of the daemon that cannot be had.
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -74,7 +74,7 @@ mod tests {
     use crate::base::error_chain::with_causes;
 
     #[test]
-    fn exit_codes_tell_configuration_from_a_taken_place() {
+    fn exit_codes_distinguish_configuration_from_a_taken_place() {
         let taken = ListenError::Taken {
             place: "x".into(),
             holder: "y".into(),

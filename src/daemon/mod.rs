@@ -2,17 +2,18 @@
 //!
 //! - `opening`: what a start needs before anything runs, `error`: why there is none
 //! - `devices`: scanners and displays · `device_test`: their tests · `device_counters`: their counters
-//! - `core_loop`: the core's thread · `effects`: what it does · `publish`: what it tells listeners · `without_journal`: what
-//!   runs in its place without a journal
+//! - `core_loop`: the core's thread · `effects`: what it does · `publish`: what it sends to listeners ·
+//!   `without_journal`: what runs in its place without a journal
 //! - `reconciler`: comparing a shift · `daily_check`: when the daemon does so by itself, `schedule`: when that is,
 //!   `reconciled`: what came of it, `state_file`: what is kept of it
 //! - `process`: its life and its signals · `predecessor`, `left_socket`: the process before
-//! - `status_board`: what the parts say of themselves · `turns`: whether the core gets on · `watchdog`: what systemd hears, `systemd`: how
+//! - `status_board`: what the parts report of themselves · `turns`: whether the core gets on · `watchdog`: what systemd
+//!   gets, `systemd`: how
 //!
 //! Threads: the core's (journal and decisions), one for HTTP in both directions (a single-threaded
 //! runtime, with threads of its own for what touches files), one for each scanner, display and shared scanner, one
-//! that carries scanners' events to the core, one that hears which devices are plugged in, one that draws the picture of
-//! API, page and window, and one that writes the log (docs/architecture.md).
+//! that carries scanners' events to the core, one that is notified which devices are plugged in, one that draws the
+//! picture of API, page and window, and one that writes the log (docs/architecture.md).
 
 mod core_loop;
 mod daily_check;
@@ -70,9 +71,9 @@ const INBOUND: usize = 256;
 /// Threads that touch files stay for good: to begin one may fail when the till is short of memory or of processes, and
 /// the calls that need it would fail with it. A year is longer than any daemon runs.
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(365 * 24 * 3600);
-/// A part that is told to stop gets this time.
+/// A part that is stopped gets this time.
 const PART_END_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a part that is told to stop is looked after.
+/// How often a part that is to stop is checked.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Where the daemon lives.
@@ -250,7 +251,7 @@ impl Daemon {
     /// Why it cannot go on: a part that everything depends on has ended, or nobody can reach it any more.
     #[must_use]
     pub fn failure(&self) -> Option<DaemonError> {
-        // What the core's thread says of its end stands before the thread has ended.
+        // What the core's thread reports of its end is there before the thread has ended.
         let core_ended = self.core.is_finished();
         if self.shared.starts_anew.load(Ordering::Acquire) {
             return Some(DaemonError::StartsAnew);
@@ -379,8 +380,9 @@ fn start_http(
         });
         runtime.shutdown_timeout(Duration::from_millis(200));
     })?;
-    let told = is_ready.recv();
-    told.unwrap_or_else(|_| Err(std::io::Error::other("the thread died")))
+    let ready = is_ready.recv();
+    ready
+        .unwrap_or_else(|_| Err(std::io::Error::other("the thread died")))
         .map_err(system)?;
     Ok((thread, handle))
 }

@@ -157,7 +157,7 @@ fn open_journal(
     }
 }
 
-/// A till that changes over to TCP finds its key waiting; nobody needs it before. Says what is wrong with it, for
+/// A till that changes over to TCP finds its key waiting; nobody needs it before. Returns what is wrong with it, for
 /// health.
 fn make_key_for_tcp(settings: &TillSettings) -> Option<String> {
     let error = listen::load_or_make_token(&settings.token_file).err()?;
@@ -188,7 +188,7 @@ pub(super) fn log_configuration(loaded: &Loaded) {
     }
 }
 
-/// What health should tell a person.
+/// What health should show to a person.
 fn advice(loaded: &Loaded) -> Vec<String> {
     loaded
         .warnings

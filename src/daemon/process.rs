@@ -14,7 +14,7 @@ use crate::config::Paths;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// More descriptors than callers, devices and files can take.
 const MAX_DESCRIPTORS: u64 = 16384;
-/// A start that is told to end gets this time to end orderly; one that hangs at a file is left.
+/// A start that is asked to end gets this time to end orderly; one that hangs at a file is left.
 const START_END_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// `oplati daemon`: runs until SIGTERM, SIGINT or SIGQUIT.
@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
                         daemon.stop();
                         return Err(failure);
                     }
-                    // A start that is never told would be ended.
+                    // A start that never reports would be ended.
                     is_ready_due = is_ready_due && notify(State::Ready);
                 }
             }
@@ -70,22 +70,22 @@ fn allow_descriptors() {
     }
 }
 
-/// Starts in a thread of its own: a signal ends also a start that hangs. `None` when it was told to end.
+/// Starts in a thread of its own: a signal ends also a start that hangs. `None` when it was asked to end.
 async fn started(options: &Options, signals: &mut Signals) -> Result<Option<Daemon>, DaemonError> {
-    let (told, mut is_told) = oneshot::channel();
+    let (sender, mut started) = oneshot::channel();
     let options = options.clone();
     drop(spawn("oplati-start", move || {
         // One that nobody waits for any more is stopped here.
-        if let Err(Ok(daemon)) = told.send(start(&options)) {
+        if let Err(Ok(daemon)) = sender.send(start(&options)) {
             daemon.stop();
         }
     })?);
     let died = |_| DaemonError::PartDied;
     tokio::select! {
-        daemon = &mut is_told => return daemon.map_err(died)?.map(Some),
+        daemon = &mut started => return daemon.map_err(died)?.map(Some),
         () = signals.end() => {}
     }
-    match tokio::time::timeout(START_END_TIMEOUT, is_told).await {
+    match tokio::time::timeout(START_END_TIMEOUT, started).await {
         Ok(daemon) => daemon.map_err(died)??.stop(),
         Err(_) => tracing::warn!("The start hangs and is left"),
     }
@@ -99,7 +99,7 @@ fn refused(source: std::io::Error) -> DaemonError {
     }
 }
 
-/// Notifies systemd, and says whether that has to be repeated, since it takes nothing now.
+/// Notifies systemd, and returns whether that has to be repeated, since it takes nothing now.
 fn notify(state: State) -> bool {
     let sent = systemd::notify(state);
     if let Err(error) = &sent {
@@ -108,7 +108,7 @@ fn notify(state: State) -> bool {
     sent.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// What the process may be told. No signal that a person or a program sends by habit ends it without an order:
+/// The orders that the process takes. No signal that a person or a program sends by habit ends it without an order:
 /// a QR code that stays on a display could be paid.
 struct Signals {
     terminate: Signal,
@@ -135,7 +135,7 @@ impl Signals {
         })
     }
 
-    /// Waits until it is told to end; obeys what else it is told meanwhile.
+    /// Waits for the order to end; obeys the other orders meanwhile.
     async fn end(&mut self) {
         let [first, second] = &mut self.user;
         loop {

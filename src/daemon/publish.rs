@@ -1,4 +1,4 @@
-//! What the core's thread tells of what has happened: to listeners, to the log, and to those who count.
+//! What the core's thread publishes of what has happened: to listeners, to the log, and to those who count.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::model::operation::{Kind, Operation, Shows, State, rfc3339_ms, word};
 use crate::service::Exchange;
 
 impl CoreLoop {
-    pub(super) fn tell_listeners(&self, record: &Record, what: &str) {
+    pub(super) fn publish_record(&self, record: &Record, what: &str) {
         let operation = record.operation();
         let state = word(operation.state);
         let shown = operation.shows.as_ref();
@@ -30,7 +30,7 @@ impl CoreLoop {
     pub(super) fn publish(&self, kind: NoticeKind, data: &impl serde::Serialize) {
         match serde_json::to_value(data) {
             Ok(data) => self.parts.notices.publish(kind, data),
-            Err(error) => tracing::error!(%error, "An event cannot be told"),
+            Err(error) => tracing::error!(%error, "An event cannot be sent"),
         }
     }
 
@@ -43,7 +43,7 @@ impl CoreLoop {
 
     pub(super) fn publish_health(&mut self) {
         let health = crate::api::till::Watch::health(&*self.parts.shared);
-        self.told_health = health_facts(&health);
+        self.published_health = health_facts(&health);
         self.publish(NoticeKind::Health, &health);
     }
 
@@ -55,15 +55,15 @@ impl CoreLoop {
                 device.last_error.clone(),
                 device.test.clone(),
             );
-            if self.told_devices.get(&device.name) != Some(&facts) {
-                self.told_devices.insert(device.name.clone(), facts);
+            if self.published_devices.get(&device.name) != Some(&facts) {
+                self.published_devices.insert(device.name.clone(), facts);
                 self.publish(NoticeKind::Device, &device);
             }
         }
         let health = crate::api::till::Watch::health(&*self.parts.shared);
         let facts = health_facts(&health);
-        if facts != self.told_health {
-            self.told_health = facts;
+        if facts != self.published_health {
+            self.published_health = facts;
             self.publish(NoticeKind::Health, &health);
         }
     }
@@ -90,7 +90,7 @@ impl CoreLoop {
     }
 
     /// A request to the service has ended.
-    pub(super) fn tell_request(&self, operation: &str, call: &'static str, exchange: &Exchange) {
+    pub(super) fn trace_request(&self, operation: &str, call: &'static str, exchange: &Exchange) {
         let outcome = outcome(&exchange.answer);
         let shared = &self.parts.shared;
         shared.metrics.requested(call, outcome, exchange.elapsed);
@@ -101,15 +101,15 @@ impl CoreLoop {
     }
 
     /// The buyer sees something else from now on.
-    pub(super) fn tell_scene(&self, scene: &str) {
+    pub(super) fn trace_scene(&self, scene: &str) {
         let at = rfc3339_ms::text(self.parts.clock.now().wall);
         let data = serde_json::json!({"scene": scene, "at": at});
         self.parts.notices.trace(TraceKind::Scene, data);
     }
 }
 
-/// An operation as events tell it. What the display shows is the buyer's: events, which anybody may
-/// keep, leave it out, and tell its length and its end, so that a renewed QR can be told from the one before.
+/// An operation as events hold it. What the display shows is the buyer's: events, which anybody may
+/// keep, leave it out, and hold its length and its end, so that a renewed QR can be distinguished from the one before.
 #[derive(serde::Serialize)]
 struct Event {
     #[serde(flatten)]

@@ -55,7 +55,7 @@ struct Inner {
 pub(super) struct Reconciled {
     path: PathBuf,
     inner: Mutex<Inner>,
-    /// Whether the file could not be written, which is said once; held while it is.
+    /// Whether the file could not be written, which is logged once; held while it is.
     fails: Mutex<bool>,
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Reconciler {
     pub running: Mutex<()>,
     /// What the daily check has found.
     pub reconciled: Arc<Reconciled>,
-    /// Hears the service's time.
+    /// Gets the service's time.
     pub shared: Arc<StatusBoard>,
 }
 
@@ -50,7 +50,7 @@ impl Reconciles for Reconciler {
 impl Reconciler {
     async fn run(&self, shift: String) -> Outcome {
         let _running = self.running.try_lock().map_err(|_| busy())?;
-        // A broken template is told before anybody is asked for a hundred thousand rows.
+        // A broken template is reported before anybody is asked for a hundred thousand rows.
         let path = self.template.clone();
         let template = off_thread(move || Template::load(&path)).await;
         let template = template.map_err(|error| bad_template(&with_causes(&error)))?;
@@ -81,7 +81,7 @@ impl Reconciler {
         self.compare(shift).await
     }
 
-    /// Compares, and has the core look again for what the till was told as not carried out.
+    /// Compares, and has the core look again for what was reported to the till as not carried out.
     async fn compare(&self, shift: &str) -> Result<Compared, Problem> {
         let client = self.client.as_ref().ok_or_else(|| {
             Code::NotConfigured.problem(cashier::NO_REG_NUM, cashier::NO_REG_NUM_REMEDY)
@@ -105,7 +105,7 @@ impl Reconciler {
         let state = Arc::new(std::sync::Mutex::new((reader, comparison, None)));
         let shared = Arc::clone(&state);
         let mut date = None;
-        let told = client
+        let answered = client
             .each_reported(shift, &mut date, move |info| {
                 let Ok(mut state) = shared.lock() else {
                     return false;
@@ -130,12 +130,12 @@ impl Reconciler {
                 }
             })
             .await;
-        let has_answered = match &told {
+        let has_answered = match &answered {
             Ok(()) => true,
             Err(NoReport::Failed(failure)) => is_answer(failure),
             Err(NoReport::Unreadable(_)) => false,
         };
-        self.note_heard(date, has_answered);
+        self.note_answer(date, has_answered);
         let state = Arc::into_inner(state).and_then(|state| state.into_inner().ok());
         let Some((reader, mut comparison, broken)) = state else {
             return Err(Problem::temporarily_unavailable());
@@ -143,7 +143,7 @@ impl Reconciler {
         if let Some(error) = broken {
             return Err(unreadable(&error));
         }
-        told.map_err(|failure| no_report(&failure))?;
+        answered.map_err(|failure| no_report(&failure))?;
         let compared = tokio::task::spawn_blocking(move || {
             reader.each(|record, reported| comparison.journalled(record, reported))?;
             Ok::<_, JournalError>(comparison.finish())
@@ -154,7 +154,7 @@ impl Reconciler {
         compared.map_err(|error| unreadable(&error))
     }
 
-    /// What the till was told as not carried out is in the report after all: the core asks for it once more,
+    /// What was reported to the till as not carried out is in the report after all: the core asks for it once more,
     /// and brings it back.
     async fn look_again(&self, shift: &str, operation: &str) {
         let (journal, of, wanted) = (self.journal.clone(), shift.to_owned(), operation.to_owned());
@@ -186,14 +186,14 @@ impl Reconciler {
         self.recheck(operation.to_owned(), Some(payment_id)).await;
     }
 
-    /// What the service has told past the core: its time, and that it is there.
-    pub(super) fn note_heard(&self, date: Option<ServerDate>, has_answered: bool) {
+    /// What the service has answered past the core: its time, and that it is there.
+    pub(super) fn note_answer(&self, date: Option<ServerDate>, has_answered: bool) {
         if let Some(date) = date {
             self.shared.note_server_clock(date);
         }
-        // A core that stays with a disk hears of it by its own requests.
+        // A core that stays with a disk gets it by its own requests.
         if has_answered && self.commands.try_send(Command::ServiceAnswered).is_err() {
-            tracing::debug!("The core does not hear that the service has answered");
+            tracing::debug!("The core is not notified that the service has answered");
         }
     }
 
@@ -252,7 +252,7 @@ fn no_report(error: &NoReport) -> Problem {
     }
 }
 
-/// What came is told by its place: only what is no JSON at all is a router's page.
+/// What came is reported by its place: only what is no JSON at all is a router's page.
 fn unreadable_report(broken: &Unreadable) -> (String, &'static str) {
     let to_support = cashier::REPORT_BAD_ROW_REMEDY;
     match broken.row {

@@ -24,7 +24,7 @@ const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(3600);
 /// What is known of the till's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The service has told no time yet.
+    /// The service has sent no time yet.
     Unknown,
     /// The service's time agrees with it.
     Confirmed,

@@ -22,7 +22,7 @@ pub(super) enum Durable {
     AtOnce,
 }
 
-/// What the file holds, or nothing yet. `what` is said in the log when it cannot be read.
+/// What the file holds, or nothing yet. `what` names it in the log when it cannot be read.
 pub(super) fn read<T: Default + DeserializeOwned>(path: &Path, what: &str) -> T {
     match parsed(path) {
         Ok(kept) => kept,

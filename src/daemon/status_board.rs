@@ -1,5 +1,5 @@
 //! Facts about the daemon's parts, written by the parts, read by health. No part waits for another
-//! to tell how it is.
+//! to report how it is.
 
 mod reasons;
 
@@ -35,7 +35,7 @@ use crate::model::problem::Problem;
 use crate::service::{Client, ServerDate};
 use crate::texts::cashier;
 
-/// Less than this between both clocks cannot be told.
+/// A smaller difference between both clocks cannot be measured.
 const MIN_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// How often a token.conf that is not right is read again.
@@ -47,14 +47,14 @@ const CORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the end looks whether calls are under way.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What the parts tell.
+/// What the parts report.
 #[derive(Debug)]
 pub(super) struct StatusBoard {
     clock: Clock,
     started_at: Timestamp,
     status: Mutex<Status>,
     service: Mutex<ServiceHealth>,
-    /// As the newest answer told it.
+    /// As the newest answer had it.
     service_clock: Mutex<Option<ServiceClock>>,
     /// The journal could not be written; the core waits for its disk.
     pub(super) stalled: AtomicBool,
@@ -88,7 +88,7 @@ pub(super) struct StatusBoard {
     advice: Vec<String>,
 }
 
-/// What health is drawn from besides what the parts tell.
+/// What health is drawn from besides what the parts report.
 pub(super) struct Sources {
     /// The journal, or why there is none, Russian.
     pub reader: Result<Reader, NoJournal>,
@@ -148,7 +148,7 @@ impl StatusBoard {
         *lock(&self.trouble)
     }
 
-    /// What those who read the journal have met that tells of damage.
+    /// What those who read the journal have met that shows damage.
     pub(super) fn take_doubt(&self) -> Option<JournalError> {
         self.reader.as_ref().ok()?.take_doubt()
     }
@@ -175,7 +175,7 @@ impl StatusBoard {
         changed
     }
 
-    /// Answers may be told in another order than they came.
+    /// Answers may be noted in another order than they came.
     pub(super) fn note_server_clock(&self, server: ServerDate) {
         let received = self.clock.mono_of(server.received);
         let clock = ServiceClock::new(server.date, received);
@@ -202,8 +202,8 @@ impl StatusBoard {
         *lock(&self.token_file) = None;
     }
 
-    /// Tells listeners when the core hangs and when it gets on again: it cannot do so itself. Runs in the HTTP thread,
-    /// as long as that does.
+    /// Notifies listeners when the core hangs and when it gets on again: it cannot do so itself. Runs in the HTTP
+    /// thread, as long as that does.
     pub(super) async fn watch_core(self: Arc<Self>, notices: Arc<EventLog>) {
         let mut looks = tokio::time::interval(CORE_LOOK_INTERVAL);
         let mut was_stuck = false;
@@ -221,7 +221,7 @@ impl StatusBoard {
             }
             match serde_json::to_value(self.health()) {
                 Ok(health) => notices.publish(NoticeKind::Health, health),
-                Err(error) => tracing::error!(%error, "An event cannot be told"),
+                Err(error) => tracing::error!(%error, "An event cannot be sent"),
             }
         }
     }
@@ -231,7 +231,7 @@ impl StatusBoard {
         self.stalled.load(Ordering::Relaxed) || self.turns.is_stuck()
     }
 
-    /// The service's clock, once an answer has told it.
+    /// The service's clock, once an answer has shown it.
     pub(super) fn service_clock(&self) -> Option<ServiceClock> {
         *lock(&self.service_clock)
     }
@@ -242,7 +242,7 @@ impl StatusBoard {
         Some(clock.skew(self.clock.now()))
     }
 
-    /// Whether the till's clock can be relied on, as far as the service's last answer tells.
+    /// Whether the till's clock can be relied on, as far as the service's last answer shows.
     pub(super) fn clock_trust(&self) -> Trust {
         match self.skew() {
             None => Trust::Unknown,
@@ -251,7 +251,7 @@ impl StatusBoard {
         }
     }
 
-    /// A sale was paid at this moment of the service's clock, and the till could be told now.
+    /// A sale was paid at this moment of the service's clock, and the till could get `done` now.
     pub(super) fn note_done(&self, paid_at: Timestamp, now: Timestamp) {
         // `Date` has whole seconds: what is less is no difference.
         let skew = self.skew().filter(|skew| skew.abs() >= MIN_CLOCK_SKEW);

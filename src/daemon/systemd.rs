@@ -1,4 +1,4 @@
-//! What systemd is told (sd_notify(3)): datagrams to the socket that `NOTIFY_SOCKET` names.
+//! Notifications to systemd (sd_notify(3)): datagrams to the socket that `NOTIFY_SOCKET` names.
 //!
 //! Nothing here waits. The queue of that socket is short, and a PID 1 that stands still empties it no more: whoever
 //! waited for it would stand still, too, the core's thread first of all.
@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
-/// What it can be told.
+/// What it can be notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Ready,
@@ -28,7 +28,7 @@ impl State {
     }
 }
 
-/// Tells systemd, where it wants to be told. What cannot be delivered at once is dropped.
+/// Notifies systemd, where it wants to be notified. What cannot be delivered at once is dropped.
 ///
 /// # Errors
 /// Of socket(2) and sendto(2): [`io::ErrorKind::WouldBlock`] where the queue is full.
@@ -65,7 +65,7 @@ mod tests {
 
     /// Sends until the queue is full, in a thread of its own, since a send that blocks never ends.
     fn fill(address: OsString) -> (usize, io::ErrorKind) {
-        let (told, is_told) = std::sync::mpsc::channel();
+        let (sender, sent) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut count = 0;
             let full = loop {
@@ -74,9 +74,9 @@ mod tests {
                     Err(error) => break error.kind(),
                 }
             };
-            told.send((count, full)).unwrap();
+            sender.send((count, full)).unwrap();
         });
-        is_told.recv_timeout(TEST_TIMEOUT).expect("a send blocks")
+        sent.recv_timeout(TEST_TIMEOUT).expect("a send blocks")
     }
 
     fn receives(systemd: &UnixDatagram) {

@@ -1,4 +1,4 @@
-//! What systemd's watchdog is told: that the threads live which a till depends on.
+//! What systemd's watchdog gets: that the threads live which a till depends on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::systemd;
 use crate::base::clock::Clock;
 
-/// How often a thread that serves says that it lives.
+/// How often a thread that serves shows that it lives.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// One that is silent for so long is stuck: half of the unit's `WatchdogSec`.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
-/// The core tells systemd, and only while the thread that serves tills lives, too: a daemon that nobody can call is
+/// The core notifies systemd, and only while the thread that serves tills lives, too: a daemon that nobody can call is
 /// started anew.
 #[derive(Clone, Debug)]
 pub(super) struct Watchdog {
@@ -52,9 +52,7 @@ impl Watchdog {
     /// Called at the core's own turns: a stuck core must be restarted.
     pub(super) fn notify(&self) {
         if !self.is_served(self.now()) {
-            return tracing::error!(
-                "The HTTP thread is stuck: the watchdog is not told that all is well"
-            );
+            return tracing::error!("The HTTP thread is stuck: the watchdog is not fed");
         }
         if let Err(error) = systemd::notify(systemd::State::Watchdog) {
             tracing::trace!(%error, "No watchdog");

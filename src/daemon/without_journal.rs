@@ -1,5 +1,5 @@
-//! Without a journal: the daemon runs, says what to do, and refuses every payment. Ending instead
-//! would be started again and again, and tell a till nothing but that nobody is there.
+//! Without a journal: the daemon runs, shows what to do, and refuses every payment. Ending instead
+//! would be started again and again, and show a till nothing but that nobody is there.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::texts::cashier;
 /// How often the journal is tried again.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What people are told.
+/// What people read.
 #[derive(Clone, Debug)]
 pub(super) struct NoJournal {
     /// The line for health and for every refused call, Russian.
@@ -129,7 +129,8 @@ pub(super) struct WithoutJournal {
 
 impl WithoutJournal {
     /// Answers every command with the reason, until the journal can be opened, is put aside after all, or the daemon is
-    /// stopped. Answers whether a new start helps: only that takes up what the journal holds, or tells another reason.
+    /// stopped. Returns whether a new start helps: only that takes up what the journal holds, or reports another
+    /// reason.
     pub(super) async fn refuse(mut self) -> bool {
         let mut again = tokio::time::interval(REOPEN_INTERVAL);
         again.tick().await;
@@ -178,15 +179,19 @@ fn pass(inbound: CoreInput, pass_on: &mut ScanForwarder) {
 }
 
 fn answer(command: Command, problem: &Problem) {
-    fn tell<T>(answer: Answer<T>, problem: &Problem) {
+    fn send_reply<T>(answer: Answer<T>, problem: &Problem) {
         drop(answer.send(Err(problem.clone())));
     }
     match command {
-        Command::Begin { answer, .. } => tell(answer, problem),
-        Command::Abort { answer, .. } => tell(answer, problem),
-        Command::Scan { answer, .. } => tell(answer, problem),
-        Command::Test { answer, .. } | Command::StopTest { answer, .. } => tell(answer, problem),
-        Command::Retry { answer, .. } | Command::Settle { answer, .. } => tell(answer, problem),
+        Command::Begin { answer, .. } => send_reply(answer, problem),
+        Command::Abort { answer, .. } => send_reply(answer, problem),
+        Command::Scan { answer, .. } => send_reply(answer, problem),
+        Command::Test { answer, .. } | Command::StopTest { answer, .. } => {
+            send_reply(answer, problem)
+        }
+        Command::Retry { answer, .. } | Command::Settle { answer, .. } => {
+            send_reply(answer, problem)
+        }
         Command::Recheck { .. } | Command::ServiceAnswered => {}
     }
 }
@@ -199,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    fn told(error: Errno) -> NoJournal {
+    fn no_journal(error: Errno) -> NoJournal {
         NoJournal::new(&JournalError::Prepare {
             path: "/journal".into(),
             source: io::Error::from(error),
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_disk_is_told_from_what_is_wrong_with_the_rights() {
+    fn what_is_wrong_with_the_disk_is_distinguished_from_what_is_wrong_with_the_rights() {
         for (error, cause, remedy) in [
             (Errno::NOSPC, "нет места", "Освободите место"),
             (Errno::DQUOT, "квота", "Увеличьте дисковую квоту"),
@@ -215,9 +220,9 @@ mod tests {
             (Errno::IO, "не отдаёт", "Проверьте диск"),
             (Errno::NOTDIR, "проверьте", "oplati selftest"),
         ] {
-            let told = told(error);
-            assert!(told.reason.contains(cause), "{told:?}");
-            let problem = told.problem();
+            let reported = no_journal(error);
+            assert!(reported.reason.contains(cause), "{reported:?}");
+            let problem = reported.problem();
             assert!(problem.remedy.contains(remedy), "{problem:?}");
             // The journal is tried again by itself.
             assert!(!problem.remedy.contains("перезапустите"), "{problem:?}");
@@ -238,26 +243,29 @@ mod tests {
         drop(database);
         let error = opened(&path).unwrap_err();
         assert!(!helps(&opened(&path), false));
-        let told = NoJournal::new(&error);
-        assert!(told.reason.ends_with("запись операции w"), "{told:?}");
+        let reported = NoJournal::new(&error);
+        assert!(
+            reported.reason.ends_with("запись операции w"),
+            "{reported:?}"
+        );
     }
 
     #[test]
     fn a_program_that_holds_the_journal_is_named() {
-        let told = NoJournal::new(&JournalError::Locked {
+        let reported = NoJournal::new(&JournalError::Locked {
             path: "/journal".into(),
             holder: "flock (pid 7)".into(),
         });
-        assert!(told.reason.contains("flock (pid 7)"), "{told:?}");
+        assert!(reported.reason.contains("flock (pid 7)"), "{reported:?}");
     }
 
     #[test]
     fn a_journal_that_lies_aside_wants_a_person_and_a_restart() {
-        let told = NoJournal::new(&JournalError::Quarantined {
+        let reported = NoJournal::new(&JournalError::Quarantined {
             folder: "/aside".into(),
         });
-        assert!(told.is_quarantined, "{told:?}");
-        assert!(told.reason.contains("отложен в /aside"), "{told:?}");
-        assert!(told.problem().remedy.contains("перезапустите"));
+        assert!(reported.is_quarantined, "{reported:?}");
+        assert!(reported.reason.contains("отложен в /aside"), "{reported:?}");
+        assert!(reported.problem().remedy.contains("перезапустите"));
     }
 }

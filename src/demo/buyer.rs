@@ -97,7 +97,7 @@ impl Buyer {
             Taken::Code(code) => json!({ "code": code }),
             Taken::Qr(text) => json!({ "qr": text }),
         };
-        self.tell("/sim/buyer/join", &body).await
+        self.post("/sim/buyer/join", &body).await
     }
 
     /// The buyer answers the payment that waits.
@@ -110,26 +110,26 @@ impl Buyer {
             Decision::Decline => "/sim/buyer/decline",
             Decision::NotEnoughMoney => "/sim/buyer/not_enough_money",
         };
-        self.tell(path, &json!({})).await
+        self.post(path, &json!({})).await
     }
 
     /// How long sessions live that are opened from now on.
     pub async fn set_session_life(&self, life: Duration) -> Result<(), CallError> {
         let ms = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-        self.tell("/sim/service", &json!({ "life_ms": ms })).await
+        self.post("/sim/service", &json!({ "life_ms": ms })).await
     }
 
     /// How many of the till's questions came closer than the service allows.
     pub async fn violations(&self) -> Result<usize, CallError> {
         #[derive(Deserialize)]
-        struct Told {
+        struct SimState {
             violations: Vec<Value>,
         }
-        let state: Told = self.service.ask(Method::GET, "/sim/state", None).await?;
+        let state: SimState = self.service.ask(Method::GET, "/sim/state", None).await?;
         Ok(state.violations.len())
     }
 
-    async fn tell(&self, path: &str, body: &Value) -> Result<(), CallError> {
+    async fn post(&self, path: &str, body: &Value) -> Result<(), CallError> {
         self.service
             .ask::<Value>(Method::POST, path, Some(body))
             .await
@@ -179,11 +179,11 @@ impl Buyer {
             Network::Lose => json!({"on": "payments", "do": LOSE_ANSWER, "times": 1}),
             Network::Off => json!({"on": "any", "do": LOSE_REQUEST, "times": 0}),
         };
-        self.tell("/sim/faults", &json!({ "plan": [fault] }))
+        self.post("/sim/faults", &json!({ "plan": [fault] }))
             .await?;
         match network {
             // What is under way breaks, too: an answer that is held would come all the same.
-            Network::Off => self.tell("/sim/held/cut", &json!({})).await,
+            Network::Off => self.post("/sim/held/cut", &json!({})).await,
             Network::On | Network::Lose => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 'use strict';
 
-// The page only shows what it is told: the till's operations and health, the buyer's display, the
+// The page only shows what it gets: the till's operations and health, the buyer's display, the
 // service's newest payment, the log. It keeps the basket, and which sale is the present one.
 
 const GOODS = [
@@ -17,7 +17,7 @@ const LOG_LINES = 400;
 
 const page = {
   basket: new Map([['bread', 1], ['milk', 1], ['cheese', 1]]),
-  sale: null, // the operation as last told
+  sale: null, // the operation as last received
   closed: false, // its receipt was paid: the next click on goods begins a new one
   sending: false, // an action of the cashier is under way
   payment: null, // the newest payment of the service
@@ -163,7 +163,7 @@ async function abort() {
   drawReceipt();
 }
 
-/** Takes an operation as the till tells it, if it is the present sale or its undoing. */
+/** Takes an operation as the till sends it, if it is the present sale or its undoing. */
 function tellOperation(operation) {
   const isSale = page.sale !== null && operation.id === page.sale.id;
   const isUndoing = page.sale !== null && operation.of === page.sale.id;
@@ -180,7 +180,7 @@ function tellOperation(operation) {
   draw();
 }
 
-/** Sessions end, and the display then shows another code: told in the timeline. Events keep codes back,
+/** Sessions end, and the display then shows another code: a line of the timeline. Events keep codes back,
  * so the till is asked, one question at a time. */
 async function watchShown() {
   page.lookAgain = true;
@@ -215,7 +215,7 @@ function addToTimeline(operation, isUndoing) {
   addLine(operation, `${operation.state} ${operation.message}`, operation.state, name, operation.message, tone(operation.state));
 }
 
-/** A line of the timeline, once for each thing that it tells. */
+/** A line of the timeline, once for each thing that it shows. */
 function addLine(operation, what, state, name, words, toneName) {
   const key = `${operation.id} ${what}`;
   if ([...$('timeline').children].some((line) => line.dataset.key === key)) return;
@@ -225,9 +225,9 @@ function addLine(operation, what, state, name, words, toneName) {
   line.dataset.since = since;
   line.dataset.state = state;
   line.append(element('time', `${(since / 1000).toFixed(3).replace('.', ',')} с`));
-  const told = element('div');
-  told.append(element('code', name), element('p', words));
-  line.append(told);
+  const text = element('div');
+  text.append(element('code', name), element('p', words));
+  line.append(text);
   const later = [...$('timeline').children].find((other) => Number(other.dataset.since) > since);
   $('timeline').insertBefore(line, later ?? null);
   $('timeline').scrollTop = $('timeline').scrollHeight;
@@ -367,7 +367,7 @@ function type(digit) {
 
 // --- The whole page --------------------------------------------------------------------------
 
-/** Whose turn it is, said above and by a frame around the panel. */
+/** Whose turn it is, shown above and by a frame around the panel. */
 function drawHint() {
   const hints = {
     pay: ['cashier', 'Нажмите «Оплатить» на кассе', 'press «Оплатить» (pay) on the till'],
@@ -447,7 +447,7 @@ async function refresh() {
 
 function listen() {
   const events = new EventSource('events');
-  const on = (name, tell) => events.addEventListener(name, (event) => tell(JSON.parse(event.data)));
+  const on = (name, take) => events.addEventListener(name, (event) => take(JSON.parse(event.data)));
   on('sync', refresh);
   on('operation', tellOperation);
   on('health', tellHealth);

@@ -1,4 +1,4 @@
-//! What one open page is told: the till's events, changes of the buyer's display, the service's
+//! What one open page gets: the till's events, changes of the buyer's display, the service's
 //! payments as the phone sees them, and lines of the log, in one stream. One and not four, since a
 //! browser opens at most six connections to a server, and two open pages would use them all up.
 
@@ -61,7 +61,7 @@ async fn send(page: &mpsc::Sender<Message>, event: &str, data: String) -> Result
 }
 
 /// Passes an event stream of the daemon on, under another name if one is given. After each opening
-/// the page is told to look at everything anew.
+/// the page gets `reset` to read everything anew.
 async fn forward(
     parts: &Parts,
     path: &str,
@@ -79,18 +79,18 @@ async fn forward(
     }
 }
 
-/// Tells of the newest sale's payment and of the line whenever one of them changed. They are asked for,
-/// since a service tells nobody.
+/// Sends the newest sale's payment and the state of the line whenever one of them changed. They are asked for,
+/// since a service notifies nobody.
 async fn watch_service(parts: &Parts, page: &mpsc::Sender<Message>) -> Result<(), PageClosed> {
-    let mut told = None;
+    let mut sent = None;
     loop {
         if let (Ok(payments), Ok(network)) =
             (parts.buyer.payments().await, parts.buyer.network().await)
         {
             let newest = payments.into_iter().find(Payment::is_sale);
             let data = serde_json::json!({ "payment": newest, "network": network }).to_string();
-            if told.as_ref() != Some(&data) {
-                told = Some(data.clone());
+            if sent.as_ref() != Some(&data) {
+                sent = Some(data.clone());
                 send(page, "service", data).await?;
             }
         }

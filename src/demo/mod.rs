@@ -28,7 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::base::exit_code;
 use world::World;
 
-/// Where the page is unless `--listen` says otherwise.
+/// Where the page is unless `--listen` names another place.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8017);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exit_codes_tell_the_users_mistakes_from_the_worlds_state() {
+    fn exit_codes_distinguish_the_users_mistakes_from_the_worlds_state() {
         assert_eq!(
             DemoError::NotLoopback("8.8.8.8:80".parse().unwrap()).exit_code(),
             exit_code::USAGE

@@ -2,8 +2,8 @@
 //! without a page, as a check of the whole program.
 //!
 //! The cashier's part goes through the till API and the buyer's part through the simulator, as on the
-//! page; the states are read from the event stream, since that alone tells each of them. At the end
-//! the service's own ledger decides whether all is as it should be, not what the daemon says of itself.
+//! page; the states are read from the event stream, since that alone shows each of them. At the end
+//! the service's own ledger decides whether all is as it should be, not what the daemon reports of itself.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -109,7 +109,7 @@ const RETURNS: [Returned; 2] = [
     },
 ];
 
-/// What an event tells of an operation, as far as it matters here.
+/// What an event holds of an operation, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Seen {
     id: String,
@@ -117,7 +117,7 @@ struct Seen {
     message: String,
 }
 
-/// Plays the sales, tells of them on standard output, and compares with the ledger.
+/// Plays the sales, reports them on standard output, and compares with the ledger.
 pub async fn play(world: &World) -> Result<(), DemoError> {
     let parts = world.parts();
     let mut table = Table::new(std::io::stdout());
@@ -274,7 +274,7 @@ fn request(planned: &Planned) -> SaleRequest {
     }
 }
 
-/// The next event of this operation that says something new.
+/// The next event of this operation that holds something new.
 async fn next_change(
     events: &mut Stream,
     id: &str,

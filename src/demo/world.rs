@@ -95,7 +95,7 @@ impl World {
     }
 
     /// Why nothing works any more, if somebody removed the demonstration's folder, a cleaner of
-    /// temporary files for example: no single part could say so.
+    /// temporary files for example: no single part could report it.
     pub fn removed(&self) -> Option<DemoError> {
         let root = self.root.path();
         // Of the folder's files, nothing makes this one again.
@@ -116,7 +116,7 @@ impl World {
     /// Stops the daemon first, while the service still answers what is under way.
     pub async fn stop(mut self) {
         if let Some(daemon) = self.daemon.take() {
-            // A panic in there is told by the panic's own message.
+            // A panic in there is reported by the panic's own message.
             let _ = tokio::task::spawn_blocking(|| daemon.stop()).await;
         }
         drop(self.stop_simulator.take());

@@ -1,4 +1,4 @@
-//! Which profile fits a device, and why. The reason is told to the technician, and decides what may
+//! Which profile fits a device, and why. The reason is shown to the technician, and decides what may
 //! be done unasked: a device is taken by itself only if it can be nothing but a scanner.
 
 use crate::devices::discovery::Candidate;
@@ -13,7 +13,7 @@ use crate::texts::technician::{self, Text};
 pub(crate) enum Why {
     /// A bridge that all sorts of devices have.
     GenericBridge,
-    /// Its descriptor says that it is a barcode scanner.
+    /// Its descriptor declares a barcode scanner.
     Usage,
     /// The same, of a known vendor.
     VendorUsage,
@@ -52,7 +52,7 @@ impl Fit<'_> {
         }
     }
 
-    /// Whether udev has a rule for it, which needs a vendor: the kernel tells udev nothing of usages.
+    /// Whether udev has a rule for it, which needs a vendor: the kernel passes no usages to udev.
     pub fn has_udev_rule(&self, mode: Mode) -> bool {
         self.is_surely_scanner(mode) && self.why != Why::Usage
     }

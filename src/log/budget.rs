@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_are_counted_and_told_with_the_next_line() {
+    fn repeats_are_counted_and_logged_with_the_next_line() {
         let (mut budget, now) = (Budget::default(), Instant::now());
         let written = (0..1000).filter(|_| budget.admit(source("scanner1"), "code", now).is_some());
         assert_eq!(written.count(), 5);
@@ -139,8 +139,8 @@ mod tests {
             "{written}"
         );
         let later = now + Duration::from_secs(3600);
-        let told = budget.admit(source("scanner1"), "well again", later);
-        assert!(told.is_some_and(|left_out| left_out > 1000));
+        let admitted = budget.admit(source("scanner1"), "well again", later);
+        assert!(admitted.is_some_and(|left_out| left_out > 1000));
     }
 
     #[test]

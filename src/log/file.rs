@@ -60,8 +60,8 @@ struct State {
     reopened: u64,
     /// Why the last line is not in the file.
     failure: Option<String>,
-    /// It was said that files cannot be given to the till program's group.
-    told_of_group: bool,
+    /// It was reported that files cannot be given to the till program's group.
+    reported_group: bool,
     /// The last write was cut short, by a full disk: the next line must begin with a line's end.
     cut: bool,
 }
@@ -114,9 +114,9 @@ impl TerminalLog {
         lock(&self.state).failure.clone()
     }
 
-    /// Straight to standard error: the log cannot tell of itself.
-    pub(super) fn say(&self, what: &str) {
-        say(&self.path, what);
+    /// Straight to standard error: the log cannot report itself.
+    pub(super) fn complain_on_stderr(&self, what: &str) {
+        complain_on_stderr(&self.path, what);
     }
 
     fn try_append(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
@@ -125,9 +125,9 @@ impl TerminalLog {
             None => {
                 let (file, shared) = open(&self.path, self.group)?;
                 if let Err(error) = shared
-                    && !state.told_of_group
+                    && !state.reported_group
                 {
-                    state.told_of_group = true;
+                    state.reported_group = true;
                     complain_of_group(&self.path, &error);
                 }
                 state.open.insert(file)
@@ -192,7 +192,7 @@ fn open(path: &Path, group: Option<u32>) -> io::Result<(File, io::Result<()>)> {
 /// Also a new folder is the till program's: it rotates the file.
 fn make_folders(folder: &Path, group: Option<u32>) -> io::Result<()> {
     for folder in folders::make(folder, FOLDER_MODE)? {
-        // That it cannot be given away is told of the file in it.
+        // That it cannot be given away is reported for the file in it.
         drop(share(&File::open(&folder)?, &folder, group));
     }
     Ok(())
@@ -207,7 +207,7 @@ fn share(made: &File, path: &Path, group: Option<u32>) -> io::Result<()> {
         return Ok(());
     }
     std::os::unix::fs::fchown(made, None, Some(group))?;
-    // Some file systems, such as those of other systems' disks, say yes and keep their own.
+    // Some file systems, such as those of other systems' disks, report success and keep their own.
     if made.metadata()?.gid() == group {
         Ok(())
     } else {
@@ -217,14 +217,14 @@ fn share(made: &File, path: &Path, group: Option<u32>) -> io::Result<()> {
 
 fn complain(path: &Path, error: &io::Error) {
     let retry_s = RETRY_AFTER.as_secs();
-    say(
+    complain_on_stderr(
         path,
         &format!("log cannot be written, trying again each {retry_s} s: {error}"),
     );
 }
 
 fn complain_of_group(path: &Path, error: &io::Error) {
-    say(
+    complain_on_stderr(
         path,
         &format!(
             "a new log cannot be given to group {TILL_GROUP}, and the till program may be unable to write it; chgrp {TILL_GROUP} its folder and chmod g+ws it: {error}"
@@ -232,10 +232,10 @@ fn complain_of_group(path: &Path, error: &io::Error) {
     );
 }
 
-/// Straight to standard error: the log cannot tell of itself.
-fn say(path: &Path, what: &str) {
+/// Straight to standard error: the log cannot report itself.
+fn complain_on_stderr(path: &Path, what: &str) {
     let line = format!("oplati: {}: {what}\n", path.display());
-    // Standard error may be closed; then nobody is there to be told.
+    // Standard error may be closed; then nobody is there to read it.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
@@ -300,7 +300,7 @@ mod tests {
             log.append(b"before\n");
             fs::rename(&log.path, folder.join("terminal.log.1")).unwrap();
             log.append(b"after\n");
-            assert!(!log.state.lock().unwrap().told_of_group);
+            assert!(!log.state.lock().unwrap().reported_group);
             let facts = fs::metadata(&log.path).unwrap();
             (facts.gid(), facts.mode() & 0o777)
         };
@@ -323,13 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_cannot_be_given_is_told_once_and_stops_nobody() {
+    fn a_group_that_cannot_be_given_is_reported_once_and_stops_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = TerminalLog::new(folder.path().join("terminal.log"));
         // No group has this number: -1 is for "as it is".
         log.group = Some(u32::MAX);
         log.append(b"one\n");
-        assert!(log.state.lock().unwrap().told_of_group);
+        assert!(log.state.lock().unwrap().reported_group);
         fs::remove_file(&log.path).unwrap();
         log.append(b"two\n");
         assert_eq!(lines(&log.path), ["two"]);
@@ -420,7 +420,10 @@ mod tests {
         log.retry_after = Duration::ZERO;
         log.append(b"kept\n");
         assert_eq!(lines(&path), ["kept"]);
-        assert!(log.failure().is_none(), "the next failure is told again");
+        assert!(
+            log.failure().is_none(),
+            "the next failure is reported again"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::budget::Budget;
 use crate::base::lock::lock;
 use crate::base::text::is_unsafe;
 
-/// Characters of a device's name that tell it from others.
+/// Characters of a device's name that distinguish it from others.
 const MAX_DEVICE: usize = 64;
 /// Characters of one value that a line holds; the rest is cut.
 const MAX_VALUE: usize = 2000;

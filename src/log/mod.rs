@@ -73,7 +73,7 @@ pub enum Stderr {
     On,
     /// Warnings and errors: verbs whose results are their output.
     Warnings,
-    /// Nothing, whatever `OPLATI_LOG` says: the screen belongs to somebody else.
+    /// Nothing, whatever `OPLATI_LOG` is: the screen belongs to somebody else.
     Off,
 }
 
@@ -97,7 +97,7 @@ pub enum LogError {
 }
 
 /// Sets up the log of this process, once. A `file` that cannot be written stops nothing: that is
-/// said on standard error, and the file is tried again with later lines.
+/// reported on standard error, and the file is tried again with later lines.
 ///
 /// # Errors
 /// [`LogError`] for a wrong `OPLATI_LOG` and for a second call.

@@ -95,13 +95,13 @@ mod tests {
 
     use super::super::line::{Dress, EscapedFields, Lines};
 
-    fn told(native: Native<io::PipeWriter>, tell: impl FnOnce()) {
+    fn with_log(native: Native<io::PipeWriter>, emit: impl FnOnce()) {
         let subscriber = tracing_subscriber::fmt()
             .fmt_fields(EscapedFields)
             .event_format(Lines::new(Dress::Fields))
             .with_writer(native)
             .finish();
-        tracing::subscriber::with_default(subscriber, tell);
+        tracing::subscriber::with_default(subscriber, emit);
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
         let journal = UnixDatagram::bind(&path).unwrap();
         let (mut reader, writer) = io::pipe().unwrap();
         let native = Native::connect(&path, Screen::new(writer)).unwrap();
-        told(native, || {
+        with_log(native, || {
             tracing::warn!(target: "oplati::core", operation = %"a-1", words = "x\nMESSAGE=forged", "Asked");
         });
         let mut bytes = [0; 4096];
@@ -146,7 +146,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         let native = Native::connect(&path, Screen::new(writer)).unwrap();
         // Far more than a socket holds: if it waited, this would never return.
-        told(native, || {
+        with_log(native, || {
             (0..600).for_each(|n| tracing::info!(target: "oplati", n, "Again"))
         });
         drop(journal);

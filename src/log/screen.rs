@@ -1,5 +1,5 @@
 //! Standard error, whose reader may have stopped reading: a stopped pager or a full pipe must not
-//! stop payments. So nothing is written that could block. A pipe that says it is writable takes at
+//! stop payments. So nothing is written that could block. A pipe that is reported as writable takes at
 //! least 4096 bytes (`PIPE_BUF`), and pieces of that size are written one by one.
 
 use std::io::{self, Write};
@@ -40,7 +40,7 @@ impl<F: AsFd> Screen<F> {
         poll(&mut fds, Some(patience)).is_ok_and(|ready| ready > 0)
     }
 
-    /// Writes all of it, or says that it cannot.
+    /// Writes all of it, or returns that it cannot.
     fn put(&self, bytes: &[u8], patience: &Timespec) -> bool {
         for piece in bytes.chunks(PIECE) {
             let mut rest = piece;
@@ -66,8 +66,8 @@ impl<F: AsFd> Screen<F> {
             Timespec::default()
         };
         if *dropped > 0 {
-            let said = format!("({} lines were dropped: nobody read them)\n", *dropped);
-            if !self.put(said.as_bytes(), &Timespec::default()) {
+            let note = format!("({} lines were dropped: nobody read them)\n", *dropped);
+            if !self.put(note.as_bytes(), &Timespec::default()) {
                 *dropped += 1;
                 return;
             }
@@ -107,7 +107,7 @@ mod tests {
     use std::io::Read as _;
 
     #[test]
-    fn a_reader_that_stops_stops_nobody_and_hears_what_it_missed() {
+    fn a_reader_that_stops_stops_nobody_and_gets_the_count_of_what_it_missed() {
         let (mut reader, writer) = io::pipe().unwrap();
         let screen = Screen::new(writer);
         let line = [b"x".repeat(99), b"\n".to_vec()].concat();
@@ -123,7 +123,7 @@ mod tests {
         drop(screen);
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
-        let said = format!("({dropped} lines were dropped: nobody read them)\nagain\n");
-        assert!(rest.ends_with(&said), "{rest}");
+        let note = format!("({dropped} lines were dropped: nobody read them)\nagain\n");
+        assert!(rest.ends_with(&note), "{rest}");
     }
 }

@@ -61,17 +61,17 @@ mod tests {
         }
         bytes.extend(b"bad \xff\x1b[31m byte\nlast, half");
         std::fs::write(&path, &bytes).unwrap();
-        let told = tail(&path, 3).unwrap();
+        let lines = tail(&path, 3).unwrap();
         assert_eq!(
-            told,
+            lines,
             [
                 "line 19999 of the till's program",
                 "bad \u{fffd}[31m byte",
                 "last, half"
             ]
         );
-        let told = tail(&path, 500_000).unwrap();
-        assert!(told.len() > 5000 && told[0].starts_with("line "));
+        let lines = tail(&path, 500_000).unwrap();
+        assert!(lines.len() > 5000 && lines[0].starts_with("line "));
         assert!(tail(&folder.path().join("none"), 3).is_err());
     }
 }

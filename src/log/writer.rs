@@ -23,8 +23,8 @@ pub(super) trait Sink: Send + Sync + 'static {
     fn append(&self, line: &[u8]) -> bool;
     /// Why the last one is not.
     fn failure(&self) -> Option<String>;
-    /// Tells of trouble where the log cannot.
-    fn say(&self, what: &str);
+    /// Reports trouble where the log cannot.
+    fn complain_on_stderr(&self, what: &str);
 }
 
 impl Sink for TerminalLog {
@@ -36,8 +36,8 @@ impl Sink for TerminalLog {
         TerminalLog::failure(self)
     }
 
-    fn say(&self, what: &str) {
-        TerminalLog::say(self, what);
+    fn complain_on_stderr(&self, what: &str) {
+        TerminalLog::complain_on_stderr(self, what);
     }
 }
 
@@ -49,7 +49,7 @@ struct Queue {
     handed_in: u64,
     /// As many of them were written, or could not be.
     done: u64,
-    /// Lines that are lost, and of which the log does not tell yet.
+    /// Lines that are lost, and which the log does not report yet.
     lost_lines: u64,
     /// Since when the thread has waited for the disk to take a line.
     writing_since: Option<Instant>,
@@ -122,7 +122,7 @@ impl<S: Sink> Writer<S> {
         drop(queue);
         if is_news {
             self.sink
-                .say("the disk does not answer, and lines of the log wait for it");
+                .complain_on_stderr("the disk does not answer, and lines of the log wait for it");
         }
     }
 
@@ -157,7 +157,7 @@ impl<S: Sink> Drop for Writer<S> {
 /// Why the log is not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The system says why.
+    /// The system reports why.
     Refused(String),
     /// The disk does not answer.
     Silent,
@@ -185,7 +185,7 @@ enum Task {
 }
 
 fn write(sink: &impl Sink, shared: &Shared) {
-    // The first line that could not be written: it tells why, and shows when the file is well again, also where
+    // The first line that could not be written: it states why, and shows when the file is well again, also where
     // nobody logs meanwhile.
     let mut kept: Option<Vec<u8>> = None;
     loop {
@@ -241,7 +241,7 @@ fn next(shared: &Shared, has_kept: bool) -> Task {
     }
 }
 
-/// Says in the log how many lines are missing, once all lines that waited are written: the lost ones came after them.
+/// Writes to the log how many lines are missing, once all lines that waited are written: the lost ones came after them.
 fn report_lost_lines(sink: &impl Sink, shared: &Shared) {
     let lost_lines = {
         let mut queue = lock(&shared.queue);
@@ -261,7 +261,7 @@ fn report_lost_lines(sink: &impl Sink, shared: &Shared) {
 mod tests {
     use super::*;
 
-    /// A disk that answers when it is let to, and takes what it is told to.
+    /// A disk that answers when it is let to, and takes what it is set to take.
     #[derive(Debug, Default)]
     struct Disk {
         lines: Mutex<Vec<String>>,
@@ -285,7 +285,7 @@ mod tests {
             refuses.then(|| "no room".to_owned())
         }
 
-        fn say(&self, _: &str) {}
+        fn complain_on_stderr(&self, _: &str) {}
     }
 
     impl Disk {
@@ -371,7 +371,7 @@ mod tests {
         while log.failure().is_some() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let told = "(1 lines are missing: they could not be written)\n";
-        assert_eq!(*disk.lines.lock().unwrap(), ["first\n", told]);
+        let note = "(1 lines are missing: they could not be written)\n";
+        assert_eq!(*disk.lines.lock().unwrap(), ["first\n", note]);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn api(ground: &Environment) -> Vec<Check> {
 
 /// Whether a sale begun now would be taken, in health's words.
 fn sales(ground: &Environment) -> Option<Check> {
-    let (health, _) = ground.daemon.told()?;
+    let (health, _) = ground.daemon.health_and_devices()?;
     let status = health.get("status").and_then(Value::as_str)?;
     let title = technician::API_SALES;
     let check = |detail| Check::pass("api.health", Group::Api, title, detail);
@@ -63,7 +63,7 @@ fn sales(ground: &Environment) -> Option<Check> {
 
 fn over_tcp(ground: &Environment) -> Option<Check> {
     let address = ground.settings.as_ref().ok()?.config.till.listen?;
-    ground.daemon.told()?;
+    ground.daemon.health_and_devices()?;
     let title = technician::API_TCP;
     let check = |detail| Check::pass("api.tcp", Group::Api, title, detail);
     let shown = Text::same(address.to_string());
@@ -93,7 +93,7 @@ pub(super) fn versions(ground: &Environment) -> Vec<Check> {
     let check = |detail| Check::pass("versions.oplati", Group::Versions, title, detail);
     let running = ground
         .daemon
-        .told()
+        .health_and_devices()
         .and_then(|(health, _)| health.get("version")?.as_str());
     let program = match running {
         Some(other) if other != own => {

@@ -188,7 +188,7 @@ fn masked(text: &str, secrets: &[String]) -> String {
         .collect()
 }
 
-/// A link holds what a buyer's or merchant's code says: all behind the host goes.
+/// A link holds what a buyer's or merchant's code holds: all behind the host goes.
 fn line_without_links(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -247,12 +247,12 @@ fn without_named(line: &str) -> String {
             }
         }
     }
-    // Where a value ends, nobody can say of a line that another program wrote: all of it goes.
+    // Where a value ends, nobody can know of a line that another program wrote: all of it goes.
     let (kept, tail) = match value {
         Some(at) => (line.get(..at).unwrap_or_default(), format!("={MASK}")),
         None => (line, String::new()),
     };
-    let Some((told, words)) = sentence.and_then(|at| kept.split_at_checked(at)) else {
+    let Some((plain, words)) = sentence.and_then(|at| kept.split_at_checked(at)) else {
         return format!("{kept}{tail}");
     };
     let word = |word: &str| {
@@ -263,7 +263,7 @@ fn without_named(line: &str) -> String {
         }
     };
     let words: Vec<String> = words.split(' ').map(word).collect();
-    format!("{told}{}{tail}", words.join(" "))
+    format!("{plain}{}{tail}", words.join(" "))
 }
 
 /// A name goes on: `codes`, not `code_2`.

@@ -1,8 +1,8 @@
 //! Every configured scanner and display, by the three levels of a self-test that UnifiedPOS knows: internal
-//! (what can be told without the device), external (the device as it is) and interactive (a person
+//! (what can be reported without the device), external (the device as it is) and interactive (a person
 //! looks or reads, see [`crate::devices::device_test`]).
 //!
-//! A device that the daemon has is its to tell of: two who have a port open take each other's bytes.
+//! A device that the daemon has, only the daemon reports: two who have a port open take each other's bytes.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -41,7 +41,7 @@ pub enum Daemon {
 }
 
 impl Daemon {
-    /// Whether a process has the devices and the journal, as far as can be told.
+    /// Whether a process has the devices and the journal, as far as can be known.
     pub fn is_there(&self) -> bool {
         !matches!(self, Daemon::Stopped)
     }
@@ -50,7 +50,7 @@ impl Daemon {
     #[must_use]
     pub fn has_reason(&self, code: ReasonCode) -> bool {
         let codes = self
-            .told()
+            .health_and_devices()
             .and_then(|(health, _)| health.get("reason_codes")?.as_array());
         // A newer daemon may have codes that this program does not know.
         codes.is_some_and(|codes| {
@@ -61,7 +61,7 @@ impl Daemon {
     }
 
     /// Health and devices.
-    pub fn told(&self) -> Option<(&Value, &[Value])> {
+    pub fn health_and_devices(&self) -> Option<(&Value, &[Value])> {
         match self {
             Daemon::Runs {
                 health, devices, ..
@@ -163,15 +163,15 @@ mod tests {
 
     #[test]
     fn a_reason_is_known_by_its_code_beside_codes_of_newer_daemons() {
-        let told = |health| Daemon::Runs {
+        let daemon_with = |health| Daemon::Runs {
             health,
             devices: Vec::new(),
             frame: Vec::new(),
         };
-        let newer = told(json!({"reason_codes": ["of_tomorrow", "token_needed"]}));
+        let newer = daemon_with(json!({"reason_codes": ["of_tomorrow", "token_needed"]}));
         assert!(newer.has_reason(ReasonCode::TokenNeeded));
         assert!(!newer.has_reason(ReasonCode::TokenDamaged));
-        let older = told(json!({"reasons": ["x"]}));
+        let older = daemon_with(json!({"reasons": ["x"]}));
         assert!(!older.has_reason(ReasonCode::TokenNeeded));
         assert!(!Daemon::Stopped.has_reason(ReasonCode::TokenNeeded));
     }

@@ -32,13 +32,13 @@ fn whole(detail: Text) -> Check {
 
 /// Without it, the daemon's numbers of what it holds are none.
 fn daemon_has_journal(ground: &Environment) -> bool {
-    let told = ground.daemon.told();
-    let is_ok = told.and_then(|(health, _)| health.pointer("/journal/ok")?.as_bool());
+    let answered = ground.daemon.health_and_devices();
+    let is_ok = answered.and_then(|(health, _)| health.pointer("/journal/ok")?.as_bool());
     is_ok == Some(true)
 }
 
 fn daemons_word(ground: &Environment) -> Check {
-    let Some((health, _)) = ground.daemon.told() else {
+    let Some((health, _)) = ground.daemon.health_and_devices() else {
         let detail = technician::JOURNAL_DAEMON_IS_SILENT;
         return whole(detail).ended(Verdict::Skipped, None);
     };
@@ -85,14 +85,14 @@ fn own_look(ground: &Environment, looked: Result<Inspected, JournalError>) -> Ch
                 .ended(Verdict::Skipped, None)
         }
         Err(error @ (JournalError::Damaged { .. } | JournalError::Quarantined { .. })) => {
-            let told = technician::journal_damaged(with_causes(&error));
+            let detail = technician::journal_damaged(with_causes(&error));
             let is_aside = matches!(error, JournalError::Quarantined { .. });
             let remedy = if is_aside {
                 put_back(ground)
             } else {
                 put_aside(ground)
             };
-            whole(told).ended(Verdict::Fail, Some(remedy))
+            whole(detail).ended(Verdict::Fail, Some(remedy))
         }
         Err(JournalError::Prepare { source, .. })
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
@@ -145,7 +145,7 @@ fn check_disk() -> Text {
     technician::JOURNAL_CHECK_DISK
 }
 
-/// What a file system that fails tells of its room is worth nothing, and nothing is gained by making some.
+/// What a file system that fails reports of its room is worth nothing, and nothing is gained by making some.
 fn disk_fails(ground: &Environment, looked: Option<&Result<Inspected, JournalError>>) -> bool {
     if let Some(Err(error @ (JournalError::Unread { .. } | JournalError::Prepare { .. }))) = looked
     {
@@ -187,7 +187,7 @@ fn queue(ground: &Environment) -> Check {
     let title = technician::JOURNAL_QUEUE;
     let depth = ground
         .daemon
-        .told()
+        .health_and_devices()
         .and_then(|(health, _)| health.get("queue_depth")?.as_u64());
     let Some(depth) = depth else {
         let detail = technician::ONLY_DAEMON_KNOWS;

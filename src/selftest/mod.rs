@@ -7,7 +7,7 @@
 //! - [`bundle`]: the report with everything that support asks for, and without any secret
 //!
 //! No check writes, asks for a token or opens a device; the trial alone opens a session. What only the running daemon knows, it is asked
-//! for; the alternative, to let the daemon run all checks, would tell nothing when it does not run, which is
+//! for; the alternative, to let the daemon run all checks, would report nothing when it does not run, which is
 //! when a technician needs it most.
 
 mod api;

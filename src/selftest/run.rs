@@ -1,5 +1,5 @@
 //! All groups side by side. Each has a thread and a deadline: one that hangs, on a dead disk or name server,
-//! is told and left behind, and the others are not kept waiting.
+//! is reported and left behind, and the others are not kept waiting.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -44,7 +44,7 @@ pub fn run(ground: &Arc<Environment>) -> Vec<Check> {
         }
     }
     drop(sender);
-    // Until all have told, or the time is over.
+    // Until all have reported, or the time is over.
     while let Ok(checks) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()))
     {
         found.push(checks);

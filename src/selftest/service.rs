@@ -21,7 +21,7 @@ const DIAGNOSIS_TIMEOUT: Duration = Duration::from_millis(6500);
 const SLOW_LOOKUP: Duration = Duration::from_secs(2);
 /// Where the machine's name servers stand.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// A certificate's end is told this early.
+/// A certificate's end is reported this early.
 const CERTIFICATE_WARNING_PERIOD: SignedDuration = SignedDuration::from_hours(21 * 24);
 /// Slower answers make a queue at the till.
 const SLOW: Duration = Duration::from_millis(1500);
@@ -63,7 +63,7 @@ pub(super) fn service(ground: &Environment) -> Vec<Check> {
     runtime.shutdown_background();
     // The clocks are compared when the service was asked, and not before its name was looked up.
     let asked_at = began.checked_add(seen.lookup).unwrap_or(began);
-    let mut checks = told(&seen, &settings.url, asked_at);
+    let mut checks = checks_of(&seen, &settings.url, asked_at);
     let resolv_conf = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
     checks.extend(bad_addresses(&seen));
     checks.extend(slow_name_server(seen.lookup, &resolv_conf));
@@ -75,7 +75,7 @@ fn reached() -> Text {
     technician::SERVICE_REACHED
 }
 
-fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
+fn checks_of(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
     let check = |detail| Check::pass("service.reach", Group::Service, reached(), detail);
     let answered = match &seen.answer {
         Ok(answered) => answered,
@@ -112,7 +112,7 @@ fn told(seen: &ServiceDiagnosis, url: &str, now: Timestamp) -> Vec<Check> {
 /// Addresses of the name that are not the service's. One that takes no connection at all costs nothing: a family of
 /// addresses that the shop's line lacks, for example.
 fn bad_addresses(seen: &ServiceDiagnosis) -> Vec<Check> {
-    let told = seen.others.iter().filter_map(|(address, answer)| {
+    let checks = seen.others.iter().filter_map(|(address, answer)| {
         let what = match answer {
             Err(Unreachable::Connect(_) | Unreachable::Client(_)) => return None,
             Err(why) => obstacle(why).0.words,
@@ -123,7 +123,7 @@ fn bad_addresses(seen: &ServiceDiagnosis) -> Vec<Check> {
         let check = Check::pass("service.address", Group::Service, title, detail);
         Some(check.ended(Verdict::Warn, Some(technician::SERVICE_BAD_ADDRESS_REMEDY)))
     });
-    told.collect()
+    checks.collect()
 }
 
 /// A name that took its time, and the name server that is asked first.
@@ -202,7 +202,7 @@ const NO_REQUEST: Obstacle = Obstacle {
     remedy: technician::SERVICE_NO_REQUEST_REMEDY,
 };
 
-/// The obstacle, and what the system says of it.
+/// The obstacle, and the system's error.
 fn obstacle(why: &Unreachable) -> (Obstacle, Option<&str>) {
     let (obstacle, more): (Obstacle, Option<&String>) = match why {
         Unreachable::Name(more) => (NAME_NOT_FOUND, Some(more)),
@@ -273,7 +273,7 @@ fn token_check(detail: Text) -> Check {
     Check::pass("service.token", Group::Service, title, detail)
 }
 
-/// What the service or the disk has against the token; `None` where the file itself says what is wrong with it.
+/// What the service or the disk has against the token; `None` where the file itself shows what is wrong with it.
 fn token_refused(problem: TokenProblem, put_aside: &str) -> Option<Check> {
     let (detail, remedy) = match problem {
         TokenProblem::Needed => (
@@ -329,7 +329,7 @@ fn token_file(seen: &ServiceDiagnosis, put_aside: &str) -> Check {
     token_check(detail)
 }
 
-/// What the daemon has heard of its token.
+/// What the service has answered the daemon about its token.
 fn daemons_problem(ground: &Environment) -> Option<TokenProblem> {
     let problems = [
         (ReasonCode::TokenNeeded, TokenProblem::Needed),
@@ -337,10 +337,10 @@ fn daemons_problem(ground: &Environment) -> Option<TokenProblem> {
         (ReasonCode::TokenDamaged, TokenProblem::Damaged),
         (ReasonCode::TokenNoPlace, TokenProblem::NoPlace),
     ];
-    let told = problems
+    let found = problems
         .into_iter()
         .find(|(code, _)| ground.daemon.has_reason(*code));
-    told.map(|(_, problem)| problem)
+    found.map(|(_, problem)| problem)
 }
 
 #[cfg(test)]
@@ -375,7 +375,7 @@ mod tests {
             ],
             token: TokenFile::Password,
         };
-        let reach = &told(&seen, "http://pay.test", Timestamp::UNIX_EPOCH)[0];
+        let reach = &checks_of(&seen, "http://pay.test", Timestamp::UNIX_EPOCH)[0];
         assert_eq!((reach.id, reach.result), ("service.reach", Verdict::Pass));
         let checks = bad_addresses(&seen);
         assert_eq!(checks.len(), 2);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_on_the_way_is_told_as_one_and_not_as_a_matter_of_the_internet() {
+    fn a_cache_on_the_way_is_reported_as_one_and_not_as_a_matter_of_the_internet() {
         let seen = ServiceDiagnosis {
             addresses: Vec::new(),
             lookup: Duration::ZERO,
@@ -400,7 +400,7 @@ mod tests {
             others: Vec::new(),
             token: TokenFile::Password,
         };
-        let reach = &told(&seen, "http://pay.test", Timestamp::UNIX_EPOCH)[0];
+        let reach = &checks_of(&seen, "http://pay.test", Timestamp::UNIX_EPOCH)[0];
         assert_eq!((reach.id, reach.result), ("service.reach", Verdict::Fail));
         assert_has(&reach.detail.en, ["99999 s old"]);
         let remedy = reach.remedy.as_ref().unwrap();
@@ -411,12 +411,12 @@ mod tests {
     #[test]
     fn a_slow_name_server_is_named() {
         let conf = "# dhcp\nsearch shop\nnameserver 192.168.1.1\nnameserver 8.8.8.8\n";
-        let told = slow_name_server(Duration::from_millis(5004), conf).unwrap();
-        assert_eq!((told.id, told.result), ("service.name", Verdict::Warn));
-        for text in [&told.detail.ru, &told.detail.en] {
+        let check = slow_name_server(Duration::from_millis(5004), conf).unwrap();
+        assert_eq!((check.id, check.result), ("service.name", Verdict::Warn));
+        for text in [&check.detail.ru, &check.detail.en] {
             assert_has(text, ["5004", "192.168.1.1"]);
         }
-        let remedy = told.remedy.unwrap();
+        let remedy = check.remedy.unwrap();
         assert!(remedy.ru.contains("поставьте первым другой"), "{remedy:?}");
         assert!(slow_name_server(Duration::from_millis(1999), conf).is_none());
         for conf in ["", "nameserver", "#nameserver 192.168.1.1"] {

@@ -200,7 +200,7 @@ fn unseen(check: Check, path: &Path, error: &std::io::Error) -> Check {
     .ended(Verdict::Skipped, None)
 }
 
-/// A folder in which the daemon makes files. Told by its rights: nothing is written.
+/// A folder in which the daemon makes files. Known by its rights: nothing is written.
 fn writable(id: &'static str, group: Group, path: &Path, who: &Identity) -> Check {
     let check = |detail| Check::pass(id, group, about(path), detail);
     let meta = match std::fs::metadata(path) {

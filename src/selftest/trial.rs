@@ -136,21 +136,21 @@ fn without_session() -> [Check; 3] {
 
 fn session_id(session: &OpenedSession) -> Check {
     let check = |detail| check("trial.session_id", SESSION_ID, detail);
-    let told = session.id_type;
-    if told == "integer" {
-        check(seen(&Text::same(told)))
+    let id_type = session.id_type;
+    if id_type == "integer" {
+        check(seen(&Text::same(id_type)))
     } else {
-        is_different(check(differs(&Text::same(told))))
+        is_different(check(differs(&Text::same(id_type))))
     }
 }
 
 fn scheme(session: &OpenedSession) -> Check {
     let check = |detail| check("trial.qr", SCHEME, detail);
-    let told = format!("{}://…", session.scheme);
+    let scheme = format!("{}://…", session.scheme);
     match session.scheme.as_str() {
-        RECORDED_SCHEME => check(seen(&Text::same(told))),
+        RECORDED_SCHEME => check(seen(&Text::same(scheme))),
         "" => is_different(check(differs(&technician::TRIAL_NO_ADDRESS))),
-        _ => is_different(check(differs(&Text::same(told)))),
+        _ => is_different(check(differs(&Text::same(scheme)))),
     }
 }
 
@@ -207,11 +207,11 @@ fn unknown_payment(shape: Result<ErrorShape, Failure>) -> Check {
     };
     match shape {
         Ok(shape) => {
-            let told = format!("HTTP {}; {}", shape.status, shape.fields);
+            let answered = format!("HTTP {}; {}", shape.status, shape.fields);
             if shape.is_refusal {
-                check(seen(&Text::same(told)))
+                check(seen(&Text::same(answered)))
             } else {
-                is_different(check(differs(&Text::same(told))))
+                is_different(check(differs(&Text::same(answered))))
             }
         }
         Err(failure) => is_not_seen(check(not_seen(&Text::same(failure.detail().to_owned())))),
@@ -274,7 +274,7 @@ mod tests {
         }
     }
 
-    fn says(check: &Check, verdict: Verdict, detail: &str) {
+    fn assert_check(check: &Check, verdict: Verdict, detail: &str) {
         assert_eq!((check.result, &*check.detail.en), (verdict, detail));
         assert!(!check.detail.ru.is_empty() && !check.title.ru.is_empty());
     }
@@ -282,31 +282,31 @@ mod tests {
     #[test]
     fn each_assumption_of_a_session_is_seen_or_differs() {
         use Verdict::{Fail, Pass, Warn};
-        says(&session_id(&session("integer", "")), Pass, "seen: integer");
-        says(&session_id(&session("string", "")), Warn, "differs: string");
-        says(&scheme(&session("", "o-plati")), Pass, "seen: o-plati://…");
-        says(&scheme(&session("", "https")), Warn, "differs: https://…");
-        says(&scheme(&session("", "")), Warn, "differs: no address");
+        assert_check(&session_id(&session("integer", "")), Pass, "seen: integer");
+        assert_check(&session_id(&session("string", "")), Warn, "differs: string");
+        assert_check(&scheme(&session("", "o-plati")), Pass, "seen: o-plati://…");
+        assert_check(&scheme(&session("", "https")), Warn, "differs: https://…");
+        assert_check(&scheme(&session("", "")), Warn, "differs: no address");
         let opened = access(Credential::Token, None);
-        says(&opened, Pass, "seen: a session was opened");
+        assert_check(&opened, Pass, "seen: a session was opened");
         let refused = access(Credential::Password, Some(&lost()));
-        says(&refused, Fail, "differs: no session was opened (HTTP 500)");
+        assert_check(&refused, Fail, "differs: no session was opened (HTTP 500)");
     }
 
     #[test]
     fn each_assumption_of_a_report_is_seen_not_seen_or_differs() {
         use Verdict::{Pass, Skipped, Warn};
         let array = |rows, unreadable| Ok(ReportShape::Array { rows, unreadable });
-        says(&report(&array(2, 0)), Pass, "seen: 2 rows");
-        says(&report(&Err(lost())), Warn, "differs: HTTP 500");
-        says(&rows(&array(2, 1)), Warn, "differs: 1 of 2 are not");
-        says(&rows(&array(2, 0)), Pass, "seen: all 2");
-        says(&rows(&array(0, 0)), Skipped, "not seen: there are none");
-        says(&empty_report(&array(0, 0)), Pass, "seen: an empty array");
+        assert_check(&report(&array(2, 0)), Pass, "seen: 2 rows");
+        assert_check(&report(&Err(lost())), Warn, "differs: HTTP 500");
+        assert_check(&rows(&array(2, 1)), Warn, "differs: 1 of 2 are not");
+        assert_check(&rows(&array(2, 0)), Pass, "seen: all 2");
+        assert_check(&rows(&array(0, 0)), Skipped, "not seen: there are none");
+        assert_check(&empty_report(&array(0, 0)), Pass, "seen: an empty array");
         let not_found = empty_report(&Ok(ReportShape::NotFound));
-        says(&not_found, Pass, "seen: HTTP 404");
+        assert_check(&not_found, Pass, "seen: HTTP 404");
         let not_empty = empty_report(&array(1, 0));
-        says(&not_empty, Warn, "differs: tomorrow's shift has 1 rows");
+        assert_check(&not_empty, Warn, "differs: tomorrow's shift has 1 rows");
     }
 
     #[test]
@@ -320,10 +320,10 @@ mod tests {
             })
         };
         let refused = unknown_payment(error(true));
-        says(&refused, Pass, "seen: HTTP 404; code: string");
+        assert_check(&refused, Pass, "seen: HTTP 404; code: string");
         let other = unknown_payment(error(false));
-        says(&other, Warn, "differs: HTTP 404; code: string");
+        assert_check(&other, Warn, "differs: HTTP 404; code: string");
         let none = unknown_payment(Err(lost()));
-        says(&none, Skipped, "not seen: HTTP 500");
+        assert_check(&none, Skipped, "not seen: HTTP 500");
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `GET state`, `GET ledger` | | rules, sessions, violations, payments, requests; payments and balance |
 //! | `GET qr` | | a new code of a buyer's phone |
-//! | `GET service`, `POST service` | `{"life_ms"?, "answer"?, "session_ids"?, "unique_numbers"?, "poll_payment_ms"?, "poll_session_ms"?, "rate_limit"?}` | tells or changes the rules; a life is that of sessions opened later |
+//! | `GET service`, `POST service` | `{"life_ms"?, "answer"?, "session_ids"?, "unique_numbers"?, "poll_payment_ms"?, "poll_session_ms"?, "rate_limit"?}` | returns or changes the rules; a life is that of sessions opened later |
 //! | `POST buyer/join` | `{"session" or "code" or "qr"}`, or none for the latest | the buyer joins |
 //! | `POST buyer/confirm`, `decline`, `not_enough_money`, `timeout` | `{"paymentId"?}` | the buyer decides |
 //! | `POST buyer/loyalty`, `buyer/script` | `{"cards": [{"number", "name"}]}`, `{"script"?}` | what buyers have, and what they do by themselves |

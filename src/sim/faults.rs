@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_hit_their_call_as_often_as_they_say() {
+    fn commands_hit_their_call_as_often_as_they_state() {
         let mut plan = Plan::default();
         plan.add(vec![fault(Target::Payments, 2), fault(Target::Reports, 0)])
             .unwrap();

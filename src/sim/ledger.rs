@@ -383,7 +383,7 @@ impl Ledger {
         Ok(entry.id)
     }
 
-    /// A question for the status of a payment or session: told when it comes too early, and turned
+    /// A question for the status of a payment or session: noted when it comes too early, and turned
     /// away then if that is the rule.
     pub(super) fn ask(&mut self, asked: Asked, at: Moment) -> Result<(), Refusal> {
         let least = match asked {

@@ -3,7 +3,7 @@
 //!
 //! It is written from the protocol's description alone and shares no type or constant with the
 //! client: a name misread there must be refused here. It answers as the real service was recorded to
-//! answer; [`Rules`] tell what can be otherwise.
+//! answer; [`Rules`] hold what can be otherwise.
 //!
 //! - `strict`: reading requests · `service`: the calls · `refusal`: what is refused, in which words
 //! - `ledger`: what the service knows and decides · `sessions`: invited buyers · `pace`: who asks too often
@@ -134,7 +134,7 @@ struct Answered {
     /// How little of the answer may be seen.
     fault: Option<Fault>,
     response: Response,
-    /// The payment whose end the answer waits for; the response tells its beginning.
+    /// The payment whose end the answer waits for; the response holds its beginning.
     held: Option<i64>,
 }
 
@@ -151,7 +151,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// A service without tills, with a buyer who acts by himself if a script says so.
+    /// A service without tills, with a buyer who acts by himself if there is a script.
     pub fn new(script: Option<BuyerScript>, rules: Rules) -> Arc<Simulator> {
         let mut inner = Inner::default();
         inner.ledger.script = script;
@@ -305,7 +305,7 @@ impl Inner {
     }
 }
 
-/// Runs the simulator until it is told to stop; its first line on standard output names its address.
+/// Runs the simulator until it is stopped; its first line on standard output names its address.
 pub fn run(options: &SimOptions) -> Result<(), SimError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,5 +1,5 @@
 //! How closely a till asks: questions that come closer than the service allows are violations. They are
-//! told on standard error when they happen and listed in the state.
+//! reported on standard error when they happen and listed in the state.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -12,7 +12,7 @@ pub(super) struct Refusal {
     internal_code: &'static str,
     /// For support; `devMessage` puts the till before it.
     dev_message: String,
-    /// Russian, for people; empty where the recorded service says nothing to them.
+    /// Russian, for people; empty where the recorded service has no text for them.
     message: &'static str,
     /// Whole seconds for `Retry-After`.
     retry_after: Option<u64>,

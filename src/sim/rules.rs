@@ -65,7 +65,7 @@ impl Default for Rules {
     }
 }
 
-/// What the control API tells and takes; in a change, what is absent stays as it is.
+/// What the control API returns and takes; in a change, what is absent stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RulesBody {

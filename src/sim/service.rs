@@ -129,7 +129,7 @@ pub(super) fn answer(ledger: &mut Ledger, route: Route, call: &Call, at: Moment)
     respond(ledger, route, call, at).unwrap_or_else(|refusal| refuse(refusal, call))
 }
 
-/// The refusal as the till of the request is told it.
+/// The refusal as the till of the request gets it.
 pub(super) fn refuse(refusal: Refusal, call: &Call) -> Response {
     refusal.response(call.header("regnum").unwrap_or_default())
 }
@@ -154,7 +154,7 @@ fn respond(
         let token = ledger.issue_token(&caller, call.random.hex())?;
         return Ok(Response::json(200, &json!({"token": token})));
     }
-    // These two were answered to callers who said nothing but their number.
+    // These two were answered to callers who sent nothing but their number.
     let is_open = matches!(route, Route::ConsumerStatus | Route::Payment(_));
     if !is_open || caller.token.is_some() || caller.password.is_some() {
         ledger.authorise(&caller)?;

@@ -398,7 +398,7 @@ fn what_the_protocol_does_not_allow_is_refused() {
 }
 
 #[test]
-fn an_order_number_serves_again_unless_the_service_is_told_otherwise() {
+fn an_order_number_serves_again_unless_the_rules_are_otherwise() {
     let bench = Bench::new();
     bench.paid("n-1");
     bench.paid("n-1");

@@ -1,4 +1,4 @@
-### What buyers read on the display. A title is large; its hint below says what to do.
+### What buyers read on the display. A title is large; its hint below shows what to do.
 ### The usual name of the wallet, О!плати, is never declined and stands by itself (`.hint`). Another one may be, so that it
 ### follows a word for the app, which the sentence declines instead (`.hint_app`).
 
@@ -44,7 +44,7 @@ to_pay = К оплате
 amount = { $roubles },{ $kopecks }{ "\u00A0" }руб.
 
 ## Line displays: two lines of twenty characters, so that no text may be longer, nor one above that they show, too, which
-## a test tells. Where the wallet has another name than the usual one, `.named` stands if it has room with the name, and
+## tests check. Where the wallet has another name than the usual one, `.named` stands if it has room with the name, and
 ## else `.bare`.
 
 line_pay_with = Оплата: О!плати

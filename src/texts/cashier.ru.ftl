@@ -1,5 +1,5 @@
 ### What the cashier reads, on the till and in answers of the till API: Russian by contract. The messages of the original
-### module stand in original.ru.ftl. A `.remedy` names one action that helps against what the text above it says.
+### module stand in original.ru.ftl. A `.remedy` names one action that helps against what the text above it reports.
 
 ## Remedies of several texts
 
@@ -79,7 +79,7 @@ cancel_refund_running = Выполняется отмена возврата
 cancel_refund_done = Возврат отменён
 annul_running = Выполняется аннулирование чека
 annul_done = Чек аннулирован
-# A cancellation that was told as not made, and was.
+# A cancellation that was reported as not made, and was.
 cancelled_late = Отмена выполнена позже, чем сообщено: деньги возвращены
 # The same of a refund: what the buyer had been given back went to the shop again.
 refund_cancelled_late = Отмена возврата выполнена позже, чем сообщено: деньги у магазина
@@ -201,7 +201,7 @@ not_a_sale = Операция { $id } не продажа
 not_a_paid_sale = payment_id = { $id }: это не оплаченная продажа
 unfinished = Операция { $id } ещё не завершена
 without_money = По операции { $id } деньги не получены, отменять нечего
-# The till was told that it was not paid, the service shows it paid, and its undoing is not carried out yet.
+# It was reported to the till as not paid, the service shows it paid, and its undoing is not carried out yet.
 only_cancelled = Продажа { $id } завершена без оплаты, но сервис показывает по ней деньги: её можно только отменить целиком
     .remedy = Отмените её: oplati cancel { $id }
 more_than_left = Сумма возврата { $amount } больше остатка оплаты { $left }

@@ -114,7 +114,7 @@ fn compare(languages: &[(&Source, Texts)], errors: &mut Vec<String>) {
 struct File<'a> {
     source: &'a Source,
     forms: &'static [(&'static str, &'static str)],
-    /// The placeholders without which the present message does, as the comment above it says.
+    /// The placeholders without which the present message does, as the comment above it states.
     without: Vec<&'a str>,
     errors: &'a mut Vec<String>,
 }

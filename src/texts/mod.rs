@@ -9,7 +9,7 @@
 //! | `newcomer` | ru | `oplati demo`, and samples of scenes |
 //!
 //! The pages for browsers speak Russian in HTML and JavaScript of their own (`src/api`, `src/demo`), which no translation
-//! shares. What Rust says in Russian beside these files, `tests/architecture.rs` lists, each with its reason.
+//! shares. What Rust holds in Russian beside these files, `tests/architecture.rs` lists, each with its reason.
 //!
 //! The files are [Fluent](https://projectfluent.org/fluent/guide/), and the build makes Rust of them (`generate.rs`):
 //! `no_card = …` becomes the constant `NO_CARD`, `.remedy = …` below it `NO_CARD_REMEDY`, and `code = … { $code }` the

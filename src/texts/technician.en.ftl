@@ -1,4 +1,4 @@
-## Said in several places
+## Used in several places
 
 only_daemon_knows = only the running daemon knows
 not_there_yet = not there yet
@@ -126,7 +126,7 @@ service_without_tls = a connection without TLS
 service_valid_until = valid until { $day }
 service_certificate_ends = It ends soon: tell О!плати's support
 service_clock = The till's clock
-service_no_time = the service told no time
+service_no_time = the service sent no time
 service_clock_skew = { $seconds } s off the service
 service_set_clock = Turn on time synchronisation: timedatectl set-ntp true; check date and time zone: timedatectl
 service_token = Token

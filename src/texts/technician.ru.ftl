@@ -1,5 +1,5 @@
 ### What technicians and administrators read: the self-test, the tests of devices and the command line.
-### A key that ends in _remedy names what helps against what the key without it says.
+### A key that ends in _remedy names what helps against what the key without it reports.
 
 ## Said in several places
 

@@ -103,7 +103,7 @@ fn audiences_are_not_compared() {
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_told_with_its_line() {
+fn what_is_wrong_in_a_file_is_reported_with_its_line() {
     for (content, expected) in [
         (
             "a = 1\na = 2\n",

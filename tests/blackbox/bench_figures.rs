@@ -1,4 +1,4 @@
-//! Figures, steps and the log's end: what the daemon tells of itself, against what was done to it.
+//! Figures, steps and the log's end: what the daemon reports of itself, against what was done to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -25,7 +25,7 @@ struct Exposition {
 impl Exposition {
     fn of(text: &str) -> Exposition {
         assert!(text.ends_with('\n'), "the last line ends, too");
-        let mut told = Exposition::default();
+        let mut exposition = Exposition::default();
         let mut families: BTreeMap<&str, &str> = BTreeMap::new();
         let (mut helped, mut family, mut kind) = ("", "", "");
         for line in text.lines() {
@@ -41,15 +41,15 @@ impl Exposition {
                 let is_total = family.ends_with("_total");
                 assert_eq!(kind == "counter", is_total, "{line}");
             } else {
-                told.sample(line, family, kind);
+                exposition.sample(line, family, kind);
             }
         }
         for (name, kind) in families {
             if kind == "histogram" {
-                told.histograms(name);
+                exposition.histograms(name);
             }
         }
-        told
+        exposition
     }
 
     fn sample(&mut self, line: &str, family: &str, kind: &str) {
@@ -213,7 +213,7 @@ fn ended(till: &Till) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn metrics_tell_what_was_done() {
+fn metrics_show_what_was_done() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("port");
     let mut scanner = Scanner::plug();
@@ -224,20 +224,20 @@ fn metrics_tell_what_was_done() {
     play(&till, &sim, &mut scanner);
     let ended = ended(&till);
     // An entry leaves the queue a moment before its end is counted.
-    let told = wait_for("every end to be counted", || {
-        let told = metrics(&till);
+    let metrics_now = wait_for("every end to be counted", || {
+        let metrics_now = metrics(&till);
         let mut ends = ended.iter();
-        ends.all(|(series, count)| told.count(series) == *count)
-            .then_some(told)
+        ends.all(|(series, count)| metrics_now.count(series) == *count)
+            .then_some(metrics_now)
     });
     assert_eq!(
         ended[r#"oplati_operations_total{kind="sale",outcome="done"}"#],
         2
     );
     for (series, count) in &ended {
-        assert_eq!(told.count(series), *count, "{series}");
+        assert_eq!(metrics_now.count(series), *count, "{series}");
     }
-    let counted = told.samples.keys();
+    let counted = metrics_now.samples.keys();
     let counted = counted.filter(|key| key.starts_with("oplati_operations_total"));
     assert_eq!(counted.count(), ended.len());
     for (call, outcome, count) in [
@@ -247,15 +247,21 @@ fn metrics_tell_what_was_done() {
         ("reverse", "answered", 1),
     ] {
         let series = requests(call, outcome);
-        assert_eq!(told.count(&series), count, "{series}");
+        assert_eq!(metrics_now.count(&series), count, "{series}");
     }
-    assert_eq!(told.count("oplati_scan_to_request_seconds_count{}"), 2);
-    assert_eq!(told.count("oplati_confirmation_to_done_seconds_count{}"), 2);
-    assert!(told.count("oplati_journal_write_duration_seconds_count{}") >= 5);
-    assert_eq!(told.count("oplati_queue_depth{}"), 0);
-    assert_eq!(told.count("oplati_service_up{}"), 1);
     assert_eq!(
-        told.count("oplati_journal_operations{}"),
+        metrics_now.count("oplati_scan_to_request_seconds_count{}"),
+        2
+    );
+    assert_eq!(
+        metrics_now.count("oplati_confirmation_to_done_seconds_count{}"),
+        2
+    );
+    assert!(metrics_now.count("oplati_journal_write_duration_seconds_count{}") >= 5);
+    assert_eq!(metrics_now.count("oplati_queue_depth{}"), 0);
+    assert_eq!(metrics_now.count("oplati_service_up{}"), 1);
+    assert_eq!(
+        metrics_now.count("oplati_journal_operations{}"),
         ended.values().sum::<u64>()
     );
     a_replug_is_counted(&till, &link, scanner);
@@ -263,15 +269,15 @@ fn metrics_tell_what_was_done() {
 
 /// The scanner is unplugged, and comes back under the same name.
 fn a_replug_is_counted(till: &Till, link: &Path, scanner: Scanner) {
-    let told = metrics(till);
+    let metrics_now = metrics(till);
     let of_scanner = |name: &str| format!("{name}{{device=\"scanner1\",kind=\"scanner\"}}");
     let up = of_scanner("oplati_device_up");
     let reconnects = of_scanner("oplati_device_reconnects_total");
     assert_eq!(
         (
-            told.count(&of_scanner("oplati_device_scans_total")),
-            told.get(&up),
-            told.get(&reconnects)
+            metrics_now.count(&of_scanner("oplati_device_scans_total")),
+            metrics_now.get(&up),
+            metrics_now.get(&reconnects)
         ),
         (2, Some(1.0), Some(0.0))
     );
@@ -282,9 +288,9 @@ fn a_replug_is_counted(till: &Till, link: &Path, scanner: Scanner) {
     let scanner = Scanner::plug();
     std::os::unix::fs::symlink(&scanner.node, link).unwrap();
     until_device(till, "connected");
-    let told = metrics(till);
+    let metrics_now = metrics(till);
     assert_eq!(
-        (told.get(&up), told.get(&reconnects)),
+        (metrics_now.get(&up), metrics_now.get(&reconnects)),
         (Some(1.0), Some(1.0))
     );
 }
@@ -300,14 +306,14 @@ fn the_queue_has_a_depth_while_the_line_is_dead() {
         let queue = till.get("/v1/queue").1;
         (!queue["items"].as_array()?.is_empty()).then_some(())
     });
-    let told = metrics(&till);
-    assert_eq!(told.count("oplati_queue_depth{}"), 1);
+    let metrics_now = metrics(&till);
+    assert_eq!(metrics_now.count("oplati_queue_depth{}"), 1);
     assert_eq!(
-        told.count(r#"oplati_health_status{status="blocked"}"#),
+        metrics_now.count(r#"oplati_health_status{status="blocked"}"#),
         1,
-        "{told:?}"
+        "{metrics_now:?}"
     );
-    assert_eq!(told.count("oplati_service_up{}"), 0);
+    assert_eq!(metrics_now.count("oplati_service_up{}"), 0);
 }
 
 #[test]
@@ -352,7 +358,7 @@ fn counters_of_devices_survive_restarts_and_power_cuts() {
 }
 
 #[test]
-fn an_operation_tells_every_step_and_how_long_it_took() {
+fn an_operation_shows_every_step_and_how_long_it_took() {
     let sim = Sim::start(None);
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
@@ -374,7 +380,7 @@ fn an_operation_tells_every_step_and_how_long_it_took() {
     );
     let mut states = steps.iter().map(|step| step["state"].as_str().unwrap());
     for state in &seen {
-        assert!(states.any(|told| told == state), "{state}: {answer}");
+        assert!(states.any(|shown| shown == state), "{state}: {answer}");
     }
     let at = |step: &Value| step["at"].as_str().unwrap().parse::<jiff::Timestamp>();
     for pair in steps.windows(2) {
@@ -392,7 +398,7 @@ fn an_operation_tells_every_step_and_how_long_it_took() {
 }
 
 #[test]
-fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
+fn the_end_of_the_log_is_returned_within_bounds_and_without_secrets() {
     let mut scanner = Scanner::plug();
     let sim = Sim::start(Some(PAYS));
     let till = Till::with_scanner(&sim.url, 2, &format!("serial:{}", scanner.node));
@@ -416,11 +422,11 @@ fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     assert_eq!(lines("/v1/log?lines=1").len(), 1);
     let all = lines("/v1/log?lines=500");
     assert!(lines("/v1/log").len() <= 100);
-    let told = all.join("\n");
-    assert_has(&told, ["Чек", "закрыт", "s-1"]);
+    let lines = all.join("\n");
+    assert_has(&lines, ["Чек", "закрыт", "s-1"]);
     assert!(
-        !told.contains(|c: char| c.is_control() && c != '\n'),
-        "{told}"
+        !lines.contains(|c: char| c.is_control() && c != '\n'),
+        "{lines}"
     );
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
     let token = std::fs::read_to_string(token).unwrap();
@@ -428,7 +434,7 @@ fn the_end_of_the_log_is_told_within_bounds_and_without_secrets() {
     let steps = till.get("/v1/operations/s-1/steps").1.to_string();
     for secret in [token.trim(), "AB12CD34"] {
         assert!(!secret.is_empty());
-        assert!(!told.contains(secret) && !figures.contains(secret) && !steps.contains(secret));
+        assert!(!lines.contains(secret) && !figures.contains(secret) && !steps.contains(secret));
     }
     std::fs::remove_file(&log).unwrap();
     let (status, _) = till.get("/v1/log?lines=1");

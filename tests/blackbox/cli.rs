@@ -119,7 +119,7 @@ fn watched_sale(locale: &str, taken: &str, ended: &str) -> String {
 }
 
 #[test]
-fn watch_tells_a_sale_in_plain_words_and_counts_its_polls() {
+fn watch_shows_a_sale_in_plain_words_and_counts_its_polls() {
     for (locale, taken, ended, expected) in [
         (
             "ru_RU.UTF-8",
@@ -166,24 +166,24 @@ fn watch_tells_a_sale_in_plain_words_and_counts_its_polls() {
 }
 
 #[test]
-fn watch_says_that_the_daemon_went_and_came_back() {
+fn watch_shows_that_the_daemon_went_and_came_back() {
     let mut till = Till::started("http://localhost:9", 2, "");
     let mut watch = Process(till.verb(&["watch"]).spawn().unwrap());
     let mut remarks = BufReader::new(watch.0.stderr.take().unwrap());
-    let mut said = String::new();
-    remarks.read_line(&mut said).unwrap();
+    let mut shown = String::new();
+    remarks.read_line(&mut shown).unwrap();
     till.kill();
-    remarks.read_line(&mut said).unwrap();
-    assert!(said.contains("Связь со службой потеряна"), "{said}");
+    remarks.read_line(&mut shown).unwrap();
+    assert!(shown.contains("Связь со службой потеряна"), "{shown}");
     till.start();
-    remarks.read_line(&mut said).unwrap();
-    assert!(said.contains("служба перезапущена"), "{said}");
+    remarks.read_line(&mut shown).unwrap();
+    assert!(shown.contains("служба перезапущена"), "{shown}");
     watch.signal(Signal::INT);
     assert_eq!(watch.exit_code(), Some(0));
 }
 
 #[test]
-fn check_tells_values_origins_and_faults() {
+fn check_shows_values_origins_and_faults() {
     let till = Till::new("http://localhost", 1, "[Main]\nmod = 1\n");
     let (code, out, err) = till.run(&["check"]);
     assert_eq!(code, 0);
@@ -228,7 +228,7 @@ fn a_logo_that_cannot_be_shown_is_noted_and_stops_nobody() {
 }
 
 #[test]
-fn without_a_daemon_the_verbs_say_so() {
+fn without_a_daemon_the_verbs_report_it() {
     let till = Till::new("http://localhost", 2, "");
     let (code, _, err) = till.run(&["operations"]);
     assert_eq!(code, 69, "{err}");
@@ -241,9 +241,9 @@ fn a_sockets_path_that_is_too_long_is_named_with_its_bound() {
     let till = Till::new("http://localhost", 2, &format!("[Till]\nsocket = {long}\n"));
     for verb in [&["operations"][..], &["daemon"]] {
         let (_, _, err) = till.run(verb);
-        let is_told = err.contains(&long)
+        let is_reported = err.contains(&long)
             && err.contains("at most 107 bytes: name a shorter one as socket in [Till]");
-        assert!(is_told && !err.contains("SUN_LEN"), "{verb:?}: {err}");
+        assert!(is_reported && !err.contains("SUN_LEN"), "{verb:?}: {err}");
     }
 }
 
@@ -251,7 +251,7 @@ fn a_sockets_path_that_is_too_long_is_named_with_its_bound() {
 const UTC_ZONE: &[u8] = b"TZif\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\0\0\0UTC\0";
 
 #[test]
-fn a_machine_without_time_zones_is_told_and_sells() {
+fn a_machine_without_time_zones_is_reported_and_sells() {
     let zones = tempfile::tempdir().unwrap();
     std::fs::write(zones.path().join("UTC"), UTC_ZONE).unwrap();
     let sim = Sim::start(Some(PAYS));
@@ -260,13 +260,13 @@ fn a_machine_without_time_zones_is_told_and_sells() {
         let mut verb = till.verb(&["check"]);
         verb.env("TZDIR", zones.path()).env("LC_ALL", locale);
         let output = verb.output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        (output.status.code(), told)
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), stderr)
     };
-    let (code, told) = check("ru_RU.UTF-8");
-    assert_eq!(code, Some(0), "{told}");
+    let (code, stderr) = check("ru_RU.UTF-8");
+    assert_eq!(code, Some(0), "{stderr}");
     assert_has(
-        &told,
+        &stderr,
         ["нет данных о часовых поясах", "apt-get install tzdata"],
     );
     assert!(check("C").1.contains("no time zone data"));
@@ -281,8 +281,8 @@ fn a_machine_without_time_zones_is_told_and_sells() {
     let before = day_of_minsk();
     assert_eq!(till.run(&["sale", "1"]).0, 0);
     let (_, out, _) = till.run(&["--json", "operations"]);
-    let told: Value = serde_json::from_str(&out).unwrap();
-    let shift = told["operations"][0]["shift"].as_str().unwrap();
+    let listed: Value = serde_json::from_str(&out).unwrap();
+    let shift = listed["operations"][0]["shift"].as_str().unwrap();
     assert!(
         [before, day_of_minsk()].contains(&shift.to_owned()),
         "{shift}"
@@ -383,15 +383,15 @@ fn a_second_simulator_names_the_first() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(75));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains(&format!("{address} is taken by oplati (pid ")),
-        "{said}"
+        stderr.contains(&format!("{address} is taken by oplati (pid ")),
+        "{stderr}"
     );
 }
 
 #[test]
-fn the_demos_page_says_where_it_is_and_ctrl_c_leaves_nothing() {
+fn the_demos_page_shows_where_it_is_and_ctrl_c_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = oplati();
     command
@@ -410,7 +410,7 @@ fn the_demos_page_says_where_it_is_and_ctrl_c_leaves_nothing() {
 }
 
 #[test]
-fn a_demo_whose_folder_is_removed_ends_and_says_why() {
+fn a_demo_whose_folder_is_removed_ends_and_reports_why() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = oplati();
     command
@@ -434,10 +434,13 @@ fn a_demo_whose_folder_is_removed_ends_and_says_why() {
         }
     }
     assert_eq!(demo.exit_code(), Some(74));
-    let mut said = String::new();
+    let mut errors = String::new();
     let mut stderr = demo.0.stderr.take().unwrap();
-    stderr.read_to_string(&mut said).unwrap();
-    assert!(said.contains("was removed by another program"), "{said}");
+    stderr.read_to_string(&mut errors).unwrap();
+    assert!(
+        errors.contains("was removed by another program"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -452,14 +455,14 @@ fn a_lost_answer_to_the_put_is_asked_for_again() {
     let behind = till.path("run/oplati/till.sock");
     let proxy = std::thread::spawn(move || {
         let (mut first, _) = listener.accept().unwrap();
-        let mut heard = Vec::new();
-        while !heard.ends_with(b"}") {
+        let mut received = Vec::new();
+        while !received.ends_with(b"}") {
             let mut piece = [0; 4096];
             let length = first.read(&mut piece).unwrap();
-            heard.extend_from_slice(&piece[..length]);
+            received.extend_from_slice(&piece[..length]);
         }
         let mut daemon = std::os::unix::net::UnixStream::connect(&behind).unwrap();
-        daemon.write_all(&heard).unwrap();
+        daemon.write_all(&received).unwrap();
         let answered = daemon.read(&mut [0; 512]).unwrap();
         assert!(answered > 0, "the daemon never answered");
         drop(first);

@@ -23,7 +23,7 @@ fn a_sale_made_by_a_dead_clock_is_never_paid_again() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let mut till = sold_at(&sim, "2006-01-01T00:00:00.000Z");
     till.start();
-    // Its answers tell the time, and confirm the clock.
+    // Its answers hold the time, and confirm the clock.
     till.begin("t", 100);
     till.until_final("t");
     wait_for("a look for old operations", || {

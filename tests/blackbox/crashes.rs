@@ -81,7 +81,7 @@ fn round(till: &mut Till, sim: &Sim, id: &str, chance: &mut Chance) -> i64 {
     till.operation(id)["left"].as_i64().unwrap_or_default() + held
 }
 
-/// The buyers have paid what the till was told; else both sides of the books are in the message.
+/// The buyers have paid what was reported to the till; else both sides of the books are in the message.
 fn until_balance_is(sim: &Sim, till: &Till, taken: i64, id: &str) {
     let deadline = Instant::now() + PATIENCE;
     while sim.balance() != taken {

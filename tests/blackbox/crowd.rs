@@ -1,11 +1,11 @@
 //! A sale beside crowds of callers, on the socket and on TCP: none of them may cost it anything.
 //!
-//! Asserted is the order of events: a sale is begun, paid and told while the crowd still waits, so no acting call has
-//! waited for another caller's time-out or going. How long it took beside the undisturbed one is printed.
+//! Asserted is the order of events: a sale is begun, paid and reported while the crowd still waits, so no acting call
+//! has waited for another caller's time-out or going. How long it took beside the undisturbed one is printed.
 
 #![allow(
     clippy::print_stdout,
-    reason = "how long a sale took is told and not asserted"
+    reason = "how long a sale took is printed and not asserted"
 )]
 
 use std::io::{Read as _, Write as _};
@@ -132,7 +132,7 @@ impl Door<'_> {
         (status, serde_json::from_str(body).unwrap_or_default())
     }
 
-    /// A sale from its beginning to the moment at which the till is told that it is paid, and one that is aborted.
+    /// A sale from its beginning to the moment at which the till gets `done`, and one that is aborted.
     fn sell(&self, id: &str) -> Duration {
         let began = Instant::now();
         let (status, problem) = self.ask("PUT", &format!("/v1/sales/{id}"), &sale(id, 100));
@@ -151,7 +151,7 @@ impl Door<'_> {
         self.send("GET", "/v1/operations/before?wait=60&after=done", "")
     }
 
-    fn tell(&self, crowd: &str, took: Duration, undisturbed: Duration) {
+    fn print(&self, crowd: &str, took: Duration, undisturbed: Duration) {
         let ratio = took.as_millis() * 100 / undisturbed.as_millis().max(1);
         println!(
             "{:6}  {crowd}: {} ms beside {} ms, ratio {}.{:02}",
@@ -175,19 +175,19 @@ fn living_polls(door: &Door<'_>, undisturbed: Duration) {
     let mut polls: Vec<Stream> = (0..LONG_POLLS).map(|_| door.long_poll()).collect();
     let took = door.sell(&format!("{}-living", door.name()));
     assert!(polls.iter_mut().all(still_waits), "the sale came first");
-    door.tell("500 living long polls", took, undisturbed);
+    door.print("500 living long polls", took, undisturbed);
 }
 
 fn abandoned_polls(door: &Door<'_>, undisturbed: Duration) {
     (0..LONG_POLLS).for_each(|_| drop(door.long_poll()));
     let took = door.sell(&format!("{}-closed", door.name()));
-    door.tell("500 long polls, closed", took, undisturbed);
+    door.print("500 long polls, closed", took, undisturbed);
     (0..LONG_POLLS).for_each(|_| door.long_poll().break_off());
     let took = door.sell(&format!("{}-broken", door.name()));
-    door.tell("500 long polls, broken off", took, undisturbed);
+    door.print("500 long polls, broken off", took, undisturbed);
 }
 
-/// Tells the crowd to go, after a sale that failed, too: its threads would keep the test from ending.
+/// Sends the crowd away, after a sale that failed, too: its threads would keep the test from ending.
 struct SetAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for SetAtEnd<'_> {
@@ -197,7 +197,7 @@ impl Drop for SetAtEnd<'_> {
 }
 
 fn listeners(door: &Door<'_>, undisturbed: Duration) {
-    let (over, refused, heard) = (
+    let (over, refused, admitted) = (
         AtomicBool::new(false),
         AtomicUsize::new(0),
         AtomicUsize::new(0),
@@ -213,7 +213,7 @@ fn listeners(door: &Door<'_>, undisturbed: Duration) {
                         let mut head = [0; 12];
                         let count = listener.read(&mut head).unwrap();
                         let is_in = head[..count].starts_with(b"HTTP/1.1 200");
-                        let count = if is_in { &heard } else { &refused };
+                        let count = if is_in { &admitted } else { &refused };
                         count.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -223,10 +223,10 @@ fn listeners(door: &Door<'_>, undisturbed: Duration) {
         door.sell(&format!("{}-listeners", door.name()))
     });
     assert_eq!(refused.load(Ordering::Relaxed), 0);
-    let heard = heard.load(Ordering::Relaxed);
-    assert!(heard >= LISTENERS, "{heard}");
-    door.tell(
-        &format!("100 listeners that come back, {heard} times in all"),
+    let admitted = admitted.load(Ordering::Relaxed);
+    assert!(admitted >= LISTENERS, "{admitted}");
+    door.print(
+        &format!("100 listeners that come back, {admitted} times in all"),
         took,
         undisturbed,
     );
@@ -265,7 +265,7 @@ fn strangers(door: &Door<'_>, undisturbed: Duration) {
         let _over = SetAtEnd(&over);
         door.sell(&format!("{}-strangers", door.name()))
     });
-    door.tell("100 that drip and 100 that read nothing", took, undisturbed);
+    door.print("100 that drip and 100 that read nothing", took, undisturbed);
 }
 
 #[test]

@@ -77,11 +77,11 @@ fn a_difference_of_yesterday_degrades_health_until_somebody_finds_none() {
         let differing = log.lines().filter(|line| line.contains("service differ"));
         differing.map(str::to_owned).collect::<Vec<_>>()
     };
-    let told = lines(&till);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains(&shift(1)) && told[0].contains("unknown_here"));
+    let logged = lines(&till);
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert!(logged[0].contains(&shift(1)) && logged[0].contains("unknown_here"));
     // A restart forgets nothing and repeats nothing, once the facts are on the disk: that is a moment after the
-    // interface tells them.
+    // interface shows them.
     wait_for("the facts on the disk", || {
         let kept = std::fs::read_to_string(till.path(STATE)).ok()?;
         let kept: Value = serde_json::from_str(&kept).ok()?;
@@ -101,11 +101,11 @@ fn a_difference_of_yesterday_degrades_health_until_somebody_finds_none() {
     till.kill();
     till.start();
     assert_eq!(till.health()["status"], "ok");
-    assert_eq!(lines(&till), told);
+    assert_eq!(lines(&till), logged);
 }
 
 #[test]
-fn listeners_hear_of_differences() {
+fn listeners_get_the_differences() {
     let (_sim, till) = till_with_a_difference();
     let mut stream = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -113,10 +113,10 @@ fn listeners_hear_of_differences() {
         .write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n")
         .unwrap();
     let lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let mut heard = lines
+    let mut received = lines
         .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
         .filter(|data| data["reconciliation"]["differences"] == 1);
-    assert_eq!(heard.next().unwrap()["status"], "degraded");
+    assert_eq!(received.next().unwrap()["status"], "degraded");
 }
 
 #[test]

@@ -19,12 +19,12 @@ impl Display {
     fn plug() -> Display {
         let (master, node, slave) = serial_port();
         let came: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let (mut master, hears) = (master, came.clone());
+        let (mut master, receives) = (master, came.clone());
         // Ends with the slave.
         std::thread::spawn(move || {
             let mut bytes = [0; 7];
             while let Ok(count @ 1..) = master.read(&mut bytes) {
-                hears.lock().unwrap().extend(&bytes[..count]);
+                receives.lock().unwrap().extend(&bytes[..count]);
             }
         });
         Display {
@@ -117,7 +117,7 @@ fn a_sale_by_code(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) {
     let code = operation["shows"]["code"].as_str().unwrap().to_owned();
     let upper = format!("Код О!плати{code:>9}");
     line.ends_with("the code", &pole(&upper, "К оплате    7,00 руб"));
-    // A box has no digits: it stays empty, says why, and claims nothing.
+    // A box has no digits: it stays empty, shows why, and claims nothing.
     shows(till, "display1", "code");
     shows(till, "display2", "idle");
     let device = display(till, "display2");
@@ -166,9 +166,10 @@ fn a_sale_by_qr(till: &Till, sim: &Sim, line: &Display, qr_box: &Display) -> Str
     );
     shows(till, "display2", "qr");
     let health = till.health();
-    let told = health["devices"].as_array().unwrap();
+    let listed = health["devices"].as_array().unwrap();
     assert!(
-        told.iter()
+        listed
+            .iter()
             .any(|one| one["name"] == "display1" && one["shows"] == "qr"),
         "{health}"
     );
@@ -295,11 +296,11 @@ fn a_serial_display_without_a_right_profile_stops_daemon_and_check() {
         let display = format!("[Display]\ndevice = serial:/dev/ttyUSB7\n{profile}");
         let till = Till::new(&sim.url, 0, &display);
         for verb in ["daemon", "check"] {
-            let (code, _, said) = till.run(&[verb]);
-            assert_eq!(code, 78, "{verb}: {said}");
-            assert!(said.contains(reason), "{said}");
-            assert!(!said.contains("known are cino"), "{said}");
-            assert_has(&said, ["mertech-qr-pay"]);
+            let (code, _, stderr) = till.run(&[verb]);
+            assert_eq!(code, 78, "{verb}: {stderr}");
+            assert!(stderr.contains(reason), "{stderr}");
+            assert!(!stderr.contains("known are cino"), "{stderr}");
+            assert_has(&stderr, ["mertech-qr-pay"]);
         }
     }
     let display = "[Display]\ndevice = serial:/dev/a, serial:/dev/b, serial:/dev/c\nprofile = pole-utc, pole-utc\n";
@@ -307,13 +308,13 @@ fn a_serial_display_without_a_right_profile_stops_daemon_and_check() {
         .verb(&["check"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78));
-    assert!(said.contains("or 3 of them"), "{said}");
+    assert!(stderr.contains("or 3 of them"), "{stderr}");
 }
 
 #[test]
-fn a_missing_display_is_told_and_delays_no_sale() {
+fn a_missing_display_is_reported_and_delays_no_sale() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let till = Till::started(
         &sim.url,
@@ -327,6 +328,6 @@ fn a_missing_display_is_told_and_delays_no_sale() {
     });
     let health = till.health();
     assert_has(&health["reasons"].to_string(), ["Проверьте кабель"]);
-    let (_, said, _) = till.run(&["devices", "profiles"]);
-    assert_has(&said, ["mertech-qr-pay", "newland"]);
+    let (_, listed, _) = till.run(&["devices", "profiles"]);
+    assert_has(&listed, ["mertech-qr-pay", "newland"]);
 }

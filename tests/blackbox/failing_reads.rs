@@ -106,7 +106,7 @@ fn a_read_that_fails_once_closes_no_till() {
 
 #[test]
 #[ignore = "needs strace: run by tests/run"]
-fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
+fn a_disk_that_gives_nothing_is_reported_as_one_and_heals() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     sim.allow_one_early_question();
     let mut till = Till::started(&sim.url, 2, "");
@@ -117,18 +117,18 @@ fn a_disk_that_gives_nothing_is_told_as_one_and_heals() {
         let health = till.health();
         let reasons = health["reasons"].to_string();
         assert!(!reasons.contains("повреждён"), "{health}");
-        let is_told = reasons.contains("dmesg") && health["reason_codes"][0] == "journal_disk";
-        health["status"] == "blocked" && is_told
+        let is_reported = reasons.contains("dmesg") && health["reason_codes"][0] == "journal_disk";
+        health["status"] == "blocked" && is_reported
     });
     let problem = refused(till.begin("s-2", 100), 507, "storage");
-    let told = problem.to_string();
-    assert!(!told.contains("повреждён"), "{told}");
-    assert_has(&told, ["Проверьте диск"]);
+    let problem_text = problem.to_string();
+    assert!(!problem_text.contains("повреждён"), "{problem_text}");
+    assert_has(&problem_text, ["Проверьте диск"]);
     let checks = till.checks();
     let check = |id: &str| checks.iter().find(|check| check["id"] == id).unwrap();
-    let told = check("journal.whole").to_string();
-    assert!(!told.contains("journal.damaged"), "{told}");
-    assert_has(&told, ["dmesg"]);
+    let check_text = check("journal.whole").to_string();
+    assert!(!check_text.contains("journal.damaged"), "{check_text}");
+    assert_has(&check_text, ["dmesg"]);
     assert_eq!(check("journal.room")["result"], "skipped");
     detach(strace);
     until_the_journal_is_well(&till);
@@ -170,7 +170,7 @@ fn reads_that_fail_at_the_start_leave_the_journal_where_it_is() {
 }
 
 #[test]
-fn damage_that_a_disk_hides_at_the_start_is_told_when_it_answers() {
+fn damage_that_a_disk_hides_at_the_start_is_reported_when_it_answers() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
     let (journal, log) = (till.path(JOURNAL), till.path(&format!("{JOURNAL}-wal")));
@@ -178,14 +178,17 @@ fn damage_that_a_disk_hides_at_the_start_is_told_when_it_answers() {
     // Every read of its beginning fails with EIO.
     std::os::unix::fs::symlink("/proc/self/mem", &log).unwrap();
     till.start();
-    let told = till.health();
-    assert_eq!(told["status"], "blocked");
-    assert!(told.to_string().contains("диск кассы не отдаёт"), "{told}");
+    let health = till.health();
+    assert_eq!(health["status"], "blocked");
+    assert!(
+        health.to_string().contains("диск кассы не отдаёт"),
+        "{health}"
+    );
     assert!(journal.exists() && !till.path(ASIDE).exists());
     std::fs::remove_file(&log).unwrap();
     assert_eq!(till.daemon().exit_code(), Some(75));
     till.start();
-    let told = till.health();
-    assert_has(&told["reasons"][0].to_string(), ["journal.damaged"]);
+    let health = till.health();
+    assert_has(&health["reasons"][0].to_string(), ["journal.damaged"]);
     assert!(!journal.exists());
 }

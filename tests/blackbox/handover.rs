@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::{Process, Sim, Till, sale, wait_until};
 
-/// What a till says to begin a sale.
+/// What a till sends to begin a sale.
 fn put(id: &str, host: &str, more: &str) -> String {
     let body = sale(id, 100).to_string();
     format!(
@@ -55,7 +55,7 @@ fn who_hangs_up_while_his_put_waits_begins_nothing() {
     caller
         .write_all(put("t", "localhost", "").as_bytes())
         .unwrap();
-    // He has said all, and waits yet.
+    // The caller has sent everything, and waits yet.
     caller.shutdown(Shutdown::Write).unwrap();
     until_probed(&sim);
     drop(caller);
@@ -105,14 +105,14 @@ fn the_next_process_waits_until_the_last_request_of_the_one_before_has_ended() {
         .unwrap();
     let mut second = Process(second);
     let path = till.path("second");
-    let said = || std::fs::read_to_string(&path).unwrap();
+    let log_text = || std::fs::read_to_string(&path).unwrap();
     wait_until("the second process to wait", || {
-        said().contains("Waits for the requests")
+        log_text().contains("Waits for the requests")
     });
-    assert!(!said().contains("The daemon runs"));
+    assert!(!log_text().contains("The daemon runs"));
     assert_eq!(till.daemon().exit_code(), Some(0));
     wait_until("the second process to run", || {
-        said().contains("The daemon runs")
+        log_text().contains("The daemon runs")
     });
     assert_eq!(till.until_final("r")["state"], "done");
     second.kill();

@@ -54,14 +54,14 @@ pub fn assert_has<const N: usize>(text: &str, parts: [&str; N]) {
 
 /// That an object has these fields, whatever others it has; what is null may be absent.
 #[track_caller]
-pub fn assert_holds(told: &Value, fields: Value) {
-    fn holds(told: &Value, expected: &Value) -> bool {
+pub fn assert_holds(actual: &Value, fields: Value) {
+    fn holds(actual: &Value, expected: &Value) -> bool {
         match expected.as_object() {
-            Some(fields) => fields.iter().all(|(key, field)| holds(&told[key], field)),
-            None => told == expected,
+            Some(fields) => fields.iter().all(|(key, field)| holds(&actual[key], field)),
+            None => actual == expected,
         }
     }
-    assert!(holds(told, &fields), "{fields} is not in {told:#}");
+    assert!(holds(actual, &fields), "{fields} is not in {actual:#}");
 }
 
 /// The problem document of a request that is refused with this status and code.

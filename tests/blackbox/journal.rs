@@ -65,7 +65,7 @@ fn a_damaged_journal_is_kept_aside_and_no_payment_is_taken_until_a_person_decide
 }
 
 #[test]
-fn a_journal_that_cannot_be_opened_refuses_payments_and_says_so() {
+fn a_journal_that_cannot_be_opened_refuses_payments_and_is_reported() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
     std::fs::create_dir_all(till.path(JOURNAL)).unwrap();
@@ -97,22 +97,22 @@ pub fn with_a_queued_cancellation(sim: &Sim) -> Till {
 
 #[test]
 fn a_journal_that_was_replaced_under_the_daemon_forgets_no_queued_cancellation() {
-    // Told to end, or by itself when it notices.
-    for told in [true, false] {
+    // Ended by a signal, or by itself when it notices.
+    for is_signalled in [true, false] {
         let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
         let mut till = with_a_queued_cancellation(&sim);
         // What backup and editing programs do.
         let copy = till.path("copy");
         std::fs::copy(till.path(JOURNAL), &copy).unwrap();
         std::fs::rename(&copy, till.path(JOURNAL)).unwrap();
-        if told {
+        if is_signalled {
             till.daemon().signal(Signal::TERM);
         }
         till.daemon().exit_code();
         sim.clear_faults();
         till.start();
         till.until_queue_is_empty();
-        // When it was asked for last, the journal was not there to be told.
+        // When it was asked for last, the journal was not there to be read.
         sim.allow_one_early_question();
         assert_eq!(till.operation("c-1")["state"], "done");
         assert_eq!(sim.balance(), 0);
@@ -121,11 +121,11 @@ fn a_journal_that_was_replaced_under_the_daemon_forgets_no_queued_cancellation()
 
 #[test]
 fn a_journal_that_was_removed_under_the_daemon_is_missed_at_the_next_start() {
-    for told in [true, false] {
+    for is_signalled in [true, false] {
         let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
         let mut till = with_a_queued_cancellation(&sim);
         std::fs::remove_file(till.path(JOURNAL)).unwrap();
-        if told {
+        if is_signalled {
             till.daemon().signal(Signal::TERM);
         }
         till.daemon().exit_code();
@@ -179,7 +179,7 @@ fn a_journal_that_is_overwritten_under_the_daemon_takes_no_payment_and_is_put_as
 }
 
 #[test]
-fn a_journal_that_is_replaced_by_an_old_one_is_told_at_the_next_start() {
+fn a_journal_that_is_replaced_by_an_old_one_is_reported_at_the_next_start() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
     let mut till = Till::started(&sim.url, 2, "");
     till.daemon().signal(Signal::TERM);
@@ -199,16 +199,16 @@ fn a_journal_that_is_replaced_by_an_old_one_is_told_at_the_next_start() {
 }
 
 #[test]
-fn health_tells_who_or_what_keeps_the_journal_from_being_written() {
+fn health_shows_who_or_what_keeps_the_journal_from_being_written() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
     let reserve = till.path(&format!("{JOURNAL}.reserve"));
     till.start();
-    let told = |till: &Till, cause: &str| {
+    let remedy_for = |till: &Till, cause: &str| {
         wait_until(cause, || {
             let health = till.health();
-            let told = health["reasons"].to_string().contains(cause);
-            health["status"] == "blocked" && told
+            let is_named = health["reasons"].to_string().contains(cause);
+            health["status"] == "blocked" && is_named
         });
         let problem = refused(till.begin("s-1", 100), 507, "storage");
         problem["remedy"].as_str().unwrap().to_owned()
@@ -219,13 +219,13 @@ fn health_tells_who_or_what_keeps_the_journal_from_being_written() {
     // Before a buyer meets it.
     let other = rusqlite::Connection::open(till.path(JOURNAL)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(told(&till, "другая программа").contains("fuser"));
+    assert!(remedy_for(&till, "другая программа").contains("fuser"));
     other.execute_batch("ROLLBACK").unwrap();
     drop(other);
     well(&till);
     drop(std::fs::remove_file(&reserve));
     std::fs::create_dir(&reserve).unwrap();
-    assert!(told(&till, "не файл").contains("reserve"));
+    assert!(remedy_for(&till, "не файл").contains("reserve"));
     std::fs::remove_dir(&reserve).unwrap();
     well(&till);
     assert_eq!(till.begin("s-1", 100).0, 201);
@@ -320,7 +320,7 @@ fn a_disk_without_room_asks_for_no_token_at_first_contact() {
 }
 
 #[test]
-fn a_journal_that_may_not_be_written_is_told_at_once_and_taken_when_it_may() {
+fn a_journal_that_may_not_be_written_is_reported_at_once_and_taken_when_it_may() {
     let sim = Sim::start(Some("join=100ms,confirm=100ms,outcome=done"));
     let mut till = Till::new(&sim.url, 2, "");
     till.start_without_root();

@@ -25,8 +25,8 @@ fn cargo(arguments: &[&str]) -> String {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo {arguments:?}: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo {arguments:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -88,7 +88,7 @@ fn texts(folder: &Path) -> Vec<String> {
     paths.iter().map(read).collect()
 }
 
-/// The lines by which somebody says that it is theirs; without any, whom cargo names.
+/// The lines by which somebody states that it is theirs; without any, whom cargo names.
 fn owners(package: &serde_json::Value, texts: &[String]) -> BTreeSet<String> {
     let claims = |line: &&str| {
         let line = line.to_lowercase();

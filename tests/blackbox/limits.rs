@@ -47,7 +47,7 @@ fn a_put_whose_caller_is_gone_begins_nothing() {
 }
 
 #[test]
-fn who_waits_for_a_sale_hears_that_its_journal_fails() {
+fn who_waits_for_a_sale_gets_that_its_journal_fails() {
     let sim = Sim::start(None);
     let till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
@@ -83,7 +83,7 @@ fn limit_files(till: &mut Till, bytes: Option<u64>) {
 }
 
 #[test]
-fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
+fn a_full_disk_is_reported_and_a_sale_goes_on_when_there_is_room_again() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
     // The signal that comes with the limit does not come with a full disk.
@@ -98,10 +98,10 @@ fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
     limit_files(&mut till, Some(1024 * 1024));
     std::fs::remove_file(reserve).unwrap();
     refused(till.begin("s-1", 100), 507, "storage");
-    let (status, said) = health(&till);
-    assert_eq!((status, &said["status"]), (200, &json!("blocked")));
+    let (status, report) = health(&till);
+    assert_eq!((status, &report["status"]), (200, &json!("blocked")));
     assert_eq!(
-        said["reasons"][0],
+        report["reasons"][0],
         "Журнал не записывается: освободите место на диске"
     );
     assert_eq!(till.operation("s-1")["status"], 404, "no operation is left");
@@ -120,13 +120,13 @@ fn a_full_disk_is_said_and_a_sale_goes_on_when_there_is_room_again() {
             talk(&mut caller, "POST", "/v1/operations/s-1/abort", "")
         });
         wait_until("the word on the journal", || {
-            let said = health(&till).1;
-            said["status"] == "blocked" && said["journal"]["ok"] == false
+            let report = health(&till).1;
+            report["status"] == "blocked" && report["journal"]["ok"] == false
         });
         let operation = till.operation("s-1");
         assert_eq!(
             operation["state"], "awaiting_buyer",
-            "what is not durable is not told"
+            "what is not durable is not reported"
         );
         assert_has(operation["message"].as_str().unwrap(), ["личном кабинете"]);
         limit_files(&mut till, None);
@@ -213,24 +213,24 @@ fn two_daemons_never_share_a_journal() {
     .unwrap();
     let mut second = Process(till.verb(&["daemon"]).spawn().unwrap());
     assert_eq!(second.exit_code(), Some(75));
-    let mut said = String::new();
+    let mut stderr_text = String::new();
     second
         .0
         .stderr
         .take()
         .unwrap()
-        .read_to_string(&mut said)
+        .read_to_string(&mut stderr_text)
         .unwrap();
     let pid = till.daemon().0.id();
     assert!(
-        said.contains(&format!("in use by another oplati (pid {pid})")),
-        "{said}"
+        stderr_text.contains(&format!("in use by another oplati (pid {pid})")),
+        "{stderr_text}"
     );
     assert_eq!(till.begin("s-1", 100).0, 201);
 }
 
 #[test]
-fn the_token_is_kept_though_the_daemon_is_told_to_stop_while_it_is_issued() {
+fn the_token_is_kept_though_the_daemon_is_stopped_while_it_is_issued() {
     let sim = Sim::start(None);
     let mut till = Till::started(&sim.url, 2, "");
     sim.fault(json!({"on": "tokens", "do": "delay", "ms": 700}));
@@ -443,7 +443,7 @@ fn odd_requests_get_problems_and_not_silence() {
     let mut answer = String::new();
     let _ = caller.read_to_string(&mut answer);
     assert!(!answer.contains("413"), "{answer}");
-    // Who has said all still hears the answer.
+    // Who has sent everything still gets the answer.
     let body = sale("s-1", 100).to_string();
     let mut caller = UnixStream::connect(till.path("run/oplati/till.sock")).unwrap();
     write!(caller, "PUT /v1/sales/s-1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
@@ -454,7 +454,7 @@ fn odd_requests_get_problems_and_not_silence() {
 }
 
 #[test]
-fn a_display_that_fails_and_comes_back_is_told_as_an_event() {
+fn a_display_that_fails_and_comes_back_is_sent_as_an_event() {
     let sim = Sim::start(None);
     let till = Till::new(
         &sim.url,
@@ -469,9 +469,9 @@ fn a_display_that_fails_and_comes_back_is_told_as_an_event() {
     });
     let mut watch = Process(till.verb(&["--json", "watch"]).spawn().unwrap());
     let mut lines = std::io::BufReader::new(watch.0.stdout.take().unwrap());
-    // It says that it listens: no event is missed from here on.
-    let mut said = watch.0.stderr.take().unwrap();
-    assert_ne!(said.read(&mut [0; 512]).unwrap(), 0);
+    // It reports that it listens: no event is missed from here on.
+    let mut stderr = watch.0.stderr.take().unwrap();
+    assert_ne!(stderr.read(&mut [0; 512]).unwrap(), 0);
     // A file where the folder should be.
     std::fs::remove_dir_all(till.path("screen")).unwrap();
     std::fs::write(till.path("screen"), "").unwrap();

@@ -250,7 +250,7 @@ fn a_declined_payment_that_is_reported_paid_is_brought_back() {
 }
 
 #[test]
-fn a_broken_template_is_told_with_its_line() {
+fn a_broken_template_is_reported_with_its_line() {
     let (_sim, till, shift) = busy_till();
     let template = till.path("linuxcash/cash/reports/oplat.xml");
     std::fs::create_dir_all(template.parent().unwrap()).unwrap();
@@ -265,9 +265,9 @@ fn a_broken_template_is_told_with_its_line() {
         "invalid",
     );
     assert_has(problem["detail"].as_str().unwrap(), ["oplat.xml:2: {sum}"]);
-    let (code, _, said) = till.run(&["check"]);
-    assert_eq!(code, 78, "{said}");
-    assert_has(&said, ["oplat.xml:2: {sum}"]);
+    let (code, _, stderr) = till.run(&["check"]);
+    assert_eq!(code, 78, "{stderr}");
+    assert_has(&stderr, ["oplat.xml:2: {sum}"]);
     std::fs::write(
         &template,
         "<report width=\"32\"><totals><line>{verdict}</line></totals></report>",
@@ -395,7 +395,7 @@ fn peak_kib(till: &mut Till) -> i64 {
 }
 
 /// What an answer to the question for a report makes of a reconciliation: its problem's detail and remedy.
-fn told_of(answer: &'static str) -> (String, String) {
+fn problem_of(answer: &'static str) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -419,7 +419,7 @@ fn told_of(answer: &'static str) -> (String, String) {
 
 #[test]
 fn a_report_that_is_not_to_be_had_has_remedies_of_a_reconciliation() {
-    for (answer, told, helps) in [
+    for (answer, expected, helps) in [
         (
             "429 Too Many Requests\r\nRetry-After: 4\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             "Отчёт сервиса не получен",
@@ -446,8 +446,8 @@ fn a_report_that_is_not_to_be_had_has_remedies_of_a_reconciliation() {
             "роутер",
         ),
     ] {
-        let (detail, remedy) = told_of(answer);
-        assert!(detail.contains(told), "{answer}: {detail}");
+        let (detail, remedy) = problem_of(answer);
+        assert!(detail.contains(expected), "{answer}: {detail}");
         assert!(remedy.contains(helps), "{answer}: {remedy}");
         assert!(!remedy.contains("оплату"), "{answer}: {remedy}");
         assert_eq!(remedy.contains("роутер"), helps == "роутер", "{remedy}");

@@ -21,7 +21,7 @@ fn sold() -> (Sim, Till) {
 }
 
 #[test]
-fn refunds_cancellations_and_annulments_move_the_money_they_say() {
+fn refunds_cancellations_and_annulments_move_the_money_they_state() {
     let (sim, till) = sold();
     assert_eq!(till.put("/v1/refunds/r1", refund("s", 500)).0, 201);
     let done = till.until_final("r1");
@@ -91,7 +91,7 @@ fn a_receipt_that_is_partly_paid_by_card_is_sold_refunded_and_cancelled() {
     assert_eq!(till.put("/v1/cancellations/c2", whole).0, 201);
     assert_eq!(till.until_final("c2")["amount"], 734);
     assert_eq!(sim.balance(), 0);
-    // What the till says of nothing paid otherwise is what it says by saying nothing.
+    // That nothing is paid otherwise means the same whether the till sends it or leaves it out.
     till.begin("s3", 100);
     till.until_final("s3");
     let mut same = crate::harness::sale("s3", 100);
@@ -163,35 +163,35 @@ fn a_card_is_found_and_its_parameters_are_checked() {
 #[test]
 fn the_verbs_do_the_same() {
     let (sim, till) = sold();
-    let says = |verb: &[&str], what: &str| {
+    let prints = |verb: &[&str], what: &str| {
         let (code, out, err) = till.run(verb);
         assert!(code == 0 && out.starts_with(what), "{out} {err}");
     };
-    says(&["refund", "s", "5"], "Возврат выполнен: 5.00");
-    says(&["cancel", "s"], "Оплата отменена: 14.99");
+    prints(&["refund", "s", "5"], "Возврат выполнен: 5.00");
+    prints(&["cancel", "s"], "Оплата отменена: 14.99");
     assert_eq!(sim.balance(), 0);
     till.begin("t", 100);
     till.until_final("t");
-    says(&["annul", "t"], "Чек аннулирован: 1.00");
-    says(&["card"], "Карта не найдена");
+    prints(&["annul", "t"], "Чек аннулирован: 1.00");
+    prints(&["card"], "Карта не найдена");
     till.begin("u", 100);
     till.until_final("u");
-    says(&["refund", "u"], "Возврат выполнен: 1.00");
+    prints(&["refund", "u"], "Возврат выполнен: 1.00");
     assert_eq!(sim.balance(), 0);
 }
 
 #[test]
 fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
     let (sim, till) = sold();
-    // Carried out, but nobody is told, and nobody can look.
+    // Carried out, but the answer is lost, and nobody can look.
     sim.fault(json!({"on": "reversals", "do": "lose_answer"}));
     sim.fault(json!({"on": "reports", "do": "lose_answer", "times": 0}));
     let mut refund = till.verb(&["refund", "s", "5", "--id", "r1"]);
     let mut refund = refund.env("LANG", "ru_RU.UTF-8").spawn().unwrap();
-    let mut told = BufReader::new(refund.stderr.take().unwrap()).lines();
+    let mut remarks = BufReader::new(refund.stderr.take().unwrap()).lines();
     let advice =
         "Не повторяйте возврат: программа сама узнаёт результат. Посмотреть: oplati operations";
-    assert!(told.any(|line| line.unwrap() == advice));
+    assert!(remarks.any(|line| line.unwrap() == advice));
     let in_doubt = till.get("/v1/operations/r1").1;
     assert_eq!(in_doubt["state"], "in_doubt");
     assert_eq!(in_doubt["error"]["code"], "no_connection");
@@ -200,22 +200,22 @@ fn a_refund_in_doubt_is_not_paid_twice_from_the_command_line() {
     let pid = rustix::process::Pid::from_child(&refund);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(refund.wait().unwrap().code(), Some(130));
-    let rest: Vec<String> = told.map(Result::unwrap).collect();
+    let rest: Vec<String> = remarks.map(Result::unwrap).collect();
     assert_eq!(rest, ["Возврат продолжается без вас: oplati operations"]);
     let again = |more: &[&str]| {
         let verb = [&["refund", "s", "5"], more].concat();
         let output = till.verb(&verb).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        (output.status.code(), told)
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), stderr)
     };
-    let (code, told) = again(&[]);
-    assert!(code == Some(64) && told.contains("--again"), "{told}");
+    let (code, stderr) = again(&[]);
+    assert!(code == Some(64) && stderr.contains("--again"), "{stderr}");
     sim.clear_faults();
     let done = till.until_final("r1");
     assert_holds(&done, json!({"state": "done", "error": null}));
     assert_eq!(sim.balance(), 1499);
     assert_eq!(again(&[]).0, Some(64));
-    // The same identifier is the same refund, and whoever says so gives as much once more.
+    // The same identifier is the same refund, and whoever passes --again gives as much once more.
     assert_eq!(again(&["--id", "r1"]).0, Some(0));
     assert_eq!(sim.balance(), 1499);
     assert_eq!(again(&["--again"]).0, Some(0));

@@ -127,7 +127,7 @@ fn a_till_without_a_journal_still_gets_its_goods() {
 }
 
 #[test]
-fn a_device_that_cannot_be_used_says_what_to_do() {
+fn a_device_that_cannot_be_used_shows_what_to_do() {
     let sim = Sim::start(None);
     let file = tempfile::NamedTempFile::new().unwrap();
     let till = Till::with_scanner(&sim.url, 0, &format!("hid:{}", file.path().display()));
@@ -164,21 +164,21 @@ fn a_scanner_that_nobody_named_is_not_missed() {
 }
 
 #[test]
-fn an_unknown_profile_and_a_bad_one_are_told() {
+fn an_unknown_profile_and_a_bad_one_are_reported() {
     let sim = Sim::start(None);
     let till = Till::new(&sim.url, 0, "[Scanner]\nprofile = no-such\n");
     for verb in ["daemon", "check"] {
-        let (code, _, said) = till.run(&[verb]);
-        assert_eq!(code, 78, "{said}");
-        assert_has(&said, ["no-such", "generic-serial"]);
+        let (code, _, stderr) = till.run(&[verb]);
+        assert_eq!(code, 78, "{stderr}");
+        assert_has(&stderr, ["no-such", "generic-serial"]);
     }
     let till = Till::new(&sim.url, 0, "");
     let folder = till.path("etc/oplati/devices.d");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("bad.toml"), "schema = 1\nspeed = 9600\n").unwrap();
-    let (code, _, said) = till.run(&["check"]);
-    assert_eq!(code, 78, "{said}");
-    assert_has(&said, ["bad.toml", "speed"]);
+    let (code, _, stderr) = till.run(&["check"]);
+    assert_eq!(code, 78, "{stderr}");
+    assert_has(&stderr, ["bad.toml", "speed"]);
 }
 
 #[test]
@@ -200,13 +200,13 @@ fn an_unknown_scanner_is_found_out_about_by_its_code() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     // The QR on the terminal, read as a scanner reads it.
     let mut modules = Vec::new();
     let mut line = String::new();
     while !line.contains("Read this code") {
         line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0);
         if line.contains("48;5;231m") {
             modules.push(line.clone());
         }
@@ -215,7 +215,7 @@ fn an_unknown_scanner_is_found_out_about_by_its_code() {
     // On a busy machine it has begun to try other speeds, which a pseudo-terminal does not mind.
     loop {
         line.clear();
-        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0);
         if !line.contains("Another speed") {
             break;
         }
@@ -229,7 +229,7 @@ fn an_unknown_scanner_is_found_out_about_by_its_code() {
     }
     let output = child.wait_with_output().unwrap();
     let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
+    stderr.read_to_string(&mut rest).unwrap();
     assert_eq!(output.status.code(), Some(0), "{code}: {rest}");
     let setting = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(
@@ -251,8 +251,8 @@ fn rules_and_lists_are_printed_without_a_daemon() {
     let till = Till::new(&sim.url, 0, "");
     let list = till.verb(&["devices"]).env("LC_ALL", "C").output().unwrap();
     assert_eq!(list.status.code(), Some(0));
-    let said = String::from_utf8_lossy(&list.stdout).into_owned();
-    assert!(said.contains("does not answer"), "{said}");
+    let listed = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(listed.contains("does not answer"), "{listed}");
     for (bad, code) in [("/dev/null", 65), ("/nonexistent", 65)] {
         let bind = till
             .verb(&["devices", "bind", bad, "left"])

@@ -30,16 +30,16 @@ const JOURNAL: &str = "linuxcash/cash/paysystems/oplati/journal.sqlite3";
 
 struct Report {
     exit: i32,
-    told: Value,
+    json: Value,
 }
 
 fn report_of(command: &mut Command) -> Report {
     let output = command.output().unwrap();
-    let told = serde_json::from_slice(&output.stdout);
-    let told = told.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let json = serde_json::from_slice(&output.stdout);
+    let json = json.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     Report {
         exit: output.status.code().unwrap(),
-        told,
+        json,
     }
 }
 
@@ -49,7 +49,7 @@ fn selftest(till: &Till) -> Report {
 
 impl Report {
     fn checks(&self) -> &[Value] {
-        self.told["checks"].as_array().unwrap()
+        self.json["checks"].as_array().unwrap()
     }
 
     /// The check that a fault must be found by, with the remedy that it must name; a row of the table.
@@ -59,7 +59,7 @@ impl Report {
             check["id"] == id && check["result"] == result && named.contains(remedy)
         });
         let found = found
-            .unwrap_or_else(|| panic!("{fault}: {id} {remedy:?} not in {:#}", self.told["checks"]));
+            .unwrap_or_else(|| panic!("{fault}: {id} {remedy:?} not in {:#}", self.json["checks"]));
         let exit = match result {
             "fail" => 2,
             // Not looked at is no fault.
@@ -76,7 +76,7 @@ impl Report {
 
     fn of<'a>(&'a self, id: &str) -> &'a Value {
         let found = self.checks().iter().find(|check| check["id"] == id);
-        found.unwrap_or_else(|| panic!("{id} not in {:#}", self.told["checks"]))
+        found.unwrap_or_else(|| panic!("{id} not in {:#}", self.json["checks"]))
     }
 }
 
@@ -121,11 +121,11 @@ fn a_sound_till_passes_and_nothing_is_changed_with_the_daemon_and_without() {
         "display.frame",
         "versions.oplati",
     ] {
-        assert_eq!(report.of(id)["result"], "pass", "{:#}", report.told);
+        assert_eq!(report.of(id)["result"], "pass", "{:#}", report.json);
     }
     println!(
         "all checks with the daemon: {} ms",
-        report.told["elapsed_ms"]
+        report.json["elapsed_ms"]
     );
     till.daemon().signal(rustix::process::Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));
@@ -404,8 +404,8 @@ fn a_port_that_is_held_or_forbidden_or_gone_is_found() {
     );
     till.start();
     wait_until("the busy port and the missing display", || {
-        let told = till.get("/v1/devices").1;
-        let is = |index: usize, state: &str| told["devices"][index]["state"] == state;
+        let listed = till.get("/v1/devices").1;
+        let is = |index: usize, state: &str| listed["devices"][index]["state"] == state;
         // Each device is opened by a thread of its own.
         is(0, "busy") && is(1, "missing")
     });
@@ -448,7 +448,7 @@ fn open_up(folder: &Path) {
 }
 
 #[test]
-fn what_a_user_may_not_is_told_with_the_group_that_helps() {
+fn what_a_user_may_not_is_reported_with_the_group_that_helps() {
     let (_master, node, slave) = serial_port();
     drop(slave);
     std::fs::set_permissions(&node, std::fs::Permissions::from_mode(0o000)).unwrap();

@@ -10,7 +10,7 @@ use crate::harness::{Sim, Till, assert_has, wait_until};
 const CONF: &str = "linuxcash/cash/paysystems/oplati/oplati.conf";
 
 #[test]
-fn secrets_in_an_address_that_is_refused_are_told_by_nobody() {
+fn secrets_in_an_address_that_is_refused_are_shown_by_nobody() {
     for (url, shown) in [
         ("http://bob:S3cret@h", "http://***@h"),
         ("https://h/?token=S3cret", "https://h/?***"),
@@ -91,7 +91,7 @@ fn a_display_never_replaces_what_is_no_file() {
 }
 
 #[test]
-fn a_profile_that_cannot_be_used_is_told_and_hidden_files_are_none() {
+fn a_profile_that_cannot_be_used_is_reported_and_hidden_files_are_none() {
     let mut till = Till::new(
         "http://localhost:9",
         2,
@@ -107,15 +107,18 @@ fn a_profile_that_cannot_be_used_is_told_and_hidden_files_are_none() {
         (health["status"].clone(), health["reasons"].to_string())
     };
     till.start();
-    let (status, told) = reasons(&till);
-    assert!(status == "ok" && !told.contains("toml"), "{status} {told}");
+    let (status, shown) = reasons(&till);
+    assert!(
+        status == "ok" && !shown.contains("toml"),
+        "{status} {shown}"
+    );
     till.kill();
     std::fs::write(folder.join("pole.toml"), "half a prof").unwrap();
     till.start();
-    let (status, told) = reasons(&till);
+    let (status, shown) = reasons(&till);
     assert!(
-        status == "degraded" && told.contains("pole.toml") && told.contains("oplati check"),
-        "{status} {told}"
+        status == "degraded" && shown.contains("pole.toml") && shown.contains("oplati check"),
+        "{status} {shown}"
     );
 }
 
@@ -212,12 +215,12 @@ fn a_card_has_no_amount() {
     assert_eq!(out.trim(), "Получение карты отменено (k-1)");
     let (_, out, _) = till.run(&["operations"]);
     assert!(out.contains("k-1") && !out.contains("0.00"), "{out}");
-    let told: Value = till.operation("k-1");
-    assert_eq!(told["kind"], "card");
+    let operation: Value = till.operation("k-1");
+    assert_eq!(operation["kind"], "card");
 }
 
 #[test]
-fn a_socket_that_was_changed_beside_a_running_daemon_is_told_with_its_process() {
+fn a_socket_that_was_changed_beside_a_running_daemon_is_reported_with_its_process() {
     let sim = Sim::start(None);
     let mut till = Till::started(&sim.url, 2, "");
     let conf = till.path(CONF);
@@ -233,8 +236,8 @@ fn a_socket_that_was_changed_beside_a_running_daemon_is_told_with_its_process() 
     let report: Value = serde_json::from_str(&out).unwrap();
     let checks = report["checks"].as_array().unwrap();
     let socket = checks.iter().find(|check| check["id"] == "api.socket");
-    let told = socket.unwrap().to_string();
-    assert_has(&told, [pid.as_str(), "fail", "systemctl restart oplati"]);
+    let shown = socket.unwrap().to_string();
+    assert_has(&shown, [pid.as_str(), "fail", "systemctl restart oplati"]);
     // Without it, it does not run.
     till.kill();
     let (code, _, err) = till.run(&["operations"]);

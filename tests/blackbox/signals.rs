@@ -1,4 +1,4 @@
-//! What the daemon is told by signals, and what is done to its socket: neither ends a payment.
+//! What signals order the daemon to do, and what is done to its socket: neither ends a payment.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::{Sim, Till, wait_for, wait_until};
 
-/// Whether the daemon answers; what it was told before has been heard by then or is harmless later.
+/// Whether the daemon answers; a signal that was sent before has been handled by then or is harmless later.
 fn is_alive(till: &Till) -> bool {
     till.try_ask("GET", "/v1/health", json!(null))
         .is_some_and(|(status, _)| status == 200)
@@ -25,7 +25,7 @@ fn signals_that_are_sent_by_habit_leave_a_sale_alone() {
     for signal in [Signal::USR1, Signal::USR2, Signal::HUP, Signal::PIPE] {
         till.daemon().signal(signal);
     }
-    // Signals of this kind are heard in the order of their coming, at the latest with the last.
+    // Signals of this kind are handled in the order of their coming, at the latest with the last.
     wait_until("the line of SIGHUP", || {
         till.log().contains("SIGHUP: terminal.log is opened anew")
     });
@@ -109,7 +109,7 @@ fn what_is_done_to_the_socket_beside_moving_it_does_no_harm() {
 
 /// As with a PID 1 that stands still.
 #[test]
-fn a_notify_socket_that_nobody_reads_stops_no_sale_and_hears_the_rest_later() {
+fn a_notify_socket_that_nobody_reads_stops_no_sale_and_gets_the_rest_later() {
     let sim = Sim::start(None);
     let mut till = Till::new(&sim.url, 2, "");
     let path = till.path("notify");
@@ -127,7 +127,7 @@ fn a_notify_socket_that_nobody_reads_stops_no_sale_and_hears_the_rest_later() {
     systemd.set_read_timeout(timeout).unwrap();
     let mut datagram = [0; 64];
     loop {
-        let count = systemd.recv(&mut datagram).expect("the start is told");
+        let count = systemd.recv(&mut datagram).expect("the start is notified");
         if &datagram[..count] == b"READY=1" {
             return;
         }

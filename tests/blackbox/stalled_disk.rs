@@ -88,7 +88,7 @@ fn has_ended(till: &mut Till) -> bool {
         .is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
-/// Nothing of it is told into a file on that disk but its log.
+/// It writes into no file on that disk but its log.
 fn start(till: &mut Till) {
     let mut daemon = till.verb(&["daemon"]);
     daemon.stdout(Stdio::null()).stderr(Stdio::null());
@@ -97,7 +97,7 @@ fn start(till: &mut Till) {
 }
 
 #[test]
-fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
+fn a_disk_that_does_not_answer_is_reported_and_keeps_no_daemon_from_ending() {
     let sim = Sim::start(None);
     sim.allow_one_early_question();
     let mut till = Till::new(&sim.url, 2, "");
@@ -113,13 +113,13 @@ fn a_disk_that_does_not_answer_is_said_and_keeps_no_daemon_from_ending() {
     wait_until("the word on the disk", || {
         let health = till.health();
         let reasons = health["reasons"].to_string();
-        let is_told = reasons.contains("Журнал не записывается: диск не отвечает")
+        let is_reported = reasons.contains("Журнал не записывается: диск не отвечает")
             && reasons.contains("terminal.log");
-        health["status"] == "blocked" && health["journal"]["ok"] == false && is_told
+        health["status"] == "blocked" && health["journal"]["ok"] == false && is_reported
     });
     assert_eq!(till.get("/v1/openapi.json").0, 200);
-    let told = till.operation("s-1")["message"].to_string();
-    assert!(told.contains("личном кабинете"), "{told}");
+    let message = till.operation("s-1")["message"].to_string();
+    assert!(message.contains("личном кабинете"), "{message}");
     till.daemon().signal(Signal::TERM);
     wait_until("the end", || has_ended(&mut till));
     assert!(disk.thaw());
@@ -177,8 +177,11 @@ fn no_rights_are_advised_for_a_log_on_a_disk_that_is_read_only() {
         .iter()
         .find(|check| check["id"] == "log.writable")
         .unwrap();
-    let told = log.to_string();
-    assert!(told.contains("dmesg") && !told.contains("chmod"), "{told}");
+    let log_text = log.to_string();
+    assert!(
+        log_text.contains("dmesg") && !log_text.contains("chmod"),
+        "{log_text}"
+    );
     till.kill();
 }
 
@@ -204,8 +207,8 @@ fn a_dead_disk_is_no_damaged_journal() {
     assert!(!problem.to_string().contains("повреждён"), "{problem}");
     let checks = till.checks();
     let check = |id: &str| checks.iter().find(|check| check["id"] == id).unwrap();
-    let told = check("journal.whole").to_string();
-    assert!(told.contains("dmesg"), "{told}");
+    let check_text = check("journal.whole").to_string();
+    assert!(check_text.contains("dmesg"), "{check_text}");
     assert_eq!(check("journal.room")["result"], "skipped", "{checks:?}");
     till.daemon().signal(Signal::TERM);
     assert_eq!(till.daemon().exit_code(), Some(0));

@@ -34,15 +34,16 @@ fn session_of(sim: &Sim) -> Value {
 }
 
 #[test]
-fn the_trial_tells_what_it_saw_and_pays_nothing() {
+fn the_trial_shows_what_it_saw_and_pays_nothing() {
     let sim = Sim::start(None);
     let till = till(&sim.url);
     let output = till
         .verb(&["selftest", "--trial", "--yes", "--json"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{stderr}"));
     let of = |id: &str| -> (String, String) {
         let checks = report["checks"].as_array().unwrap();
         let check = checks.iter().find(|check| check["id"] == id);
@@ -85,7 +86,7 @@ fn the_trial_tells_what_it_saw_and_pays_nothing() {
     assert_eq!(sim.payments(), Vec::<Value>::new());
     let payload = payload.rsplit_once('/').map_or(payload, |(path, _)| path);
     for secret in [PASSWORD, payload] {
-        assert!(!said.contains(secret) && !report.to_string().contains(secret));
+        assert!(!stderr.contains(secret) && !report.to_string().contains(secret));
     }
 }
 
@@ -111,9 +112,9 @@ fn nothing_is_asked_of_the_service_before_a_person_says_yes() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert_eq!(refused.status.code(), Some(64), "{said}");
-    assert!(said.contains("--yes"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(64), "{stderr}");
+    assert!(stderr.contains("--yes"), "{stderr}");
     for typed in ["нет\n", "\n", "yess\n"] {
         let (mut asked, _terminal) = on_a_terminal(till.verb(&["selftest", "--trial"]), typed);
         assert_eq!(asked.exit_code(), Some(130), "{typed:?}");
@@ -148,7 +149,7 @@ fn who_says_yes_sees_the_code_and_may_end_it() {
 }
 
 #[test]
-fn a_till_that_is_not_let_in_or_has_no_token_is_told_what_to_do() {
+fn a_till_that_is_not_let_in_or_has_no_token_is_shown_what_to_do() {
     let sim = Sim::start(None);
     let till = Till::new(&sim.url, 2, "");
     let tried = |till: &Till| {

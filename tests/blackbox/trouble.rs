@@ -84,7 +84,7 @@ fn a_dead_line_refuses_sales_and_the_queue_empties_when_it_lives_again() {
 }
 
 #[test]
-fn a_reset_token_is_said_in_the_seeds_words_and_its_file_is_the_cure() {
+fn a_reset_token_is_reported_in_the_seeds_words_and_its_file_is_the_cure() {
     let sim = Sim::start(Some(PAYS));
     let mut till = Till::started(&sim.url, 2, "");
     till.begin("s-1", 100);
@@ -138,7 +138,7 @@ fn proxies_of_the_environment_are_not_obeyed() {
 }
 
 #[test]
-fn a_damaged_token_file_is_said_with_its_remedy_and_asks_for_no_other() {
+fn a_damaged_token_file_is_reported_with_its_remedy_and_asks_for_no_other() {
     let sim = Sim::start(Some(PAYS));
     let mut till = Till::new(&sim.url, 2, "");
     let token = till.path("linuxcash/cash/paysystems/oplati/token.conf");
@@ -330,8 +330,8 @@ fn a_clock_off_the_services_needs_a_person() {
         "{}",
         health()
     );
-    let (status, told) = till.post("/v1/reconciliations", json!({"shift": "24112026"}));
-    assert_eq!(status, 200, "{told}");
+    let (status, reconciliation) = till.post("/v1/reconciliations", json!({"shift": "24112026"}));
+    assert_eq!(status, 200, "{reconciliation}");
     wait_until("the clock in health", || {
         let health = health();
         let reasons = health["reasons"].to_string();
@@ -408,7 +408,7 @@ fn authority_as_server(folder: &std::path::Path) -> Option<(Process, u16)> {
 }
 
 #[test]
-fn a_certificate_that_is_not_taken_is_told_by_its_cause() {
+fn a_certificate_that_is_not_taken_is_reported_by_its_cause() {
     let folder = tempfile::tempdir().unwrap();
     let Some((_server, port)) = authority_as_server(folder.path()) else {
         return;
@@ -424,7 +424,7 @@ fn a_certificate_that_is_not_taken_is_told_by_its_cause() {
     let remedy = till.until_final("s-1")["error"]["remedy"].to_string();
     assert!(remedy.contains("Сертификат сервера не принят"), "{remedy}");
     let mut selftest = till.verb(&["selftest", "--json"]);
-    let told = selftest.env("SSL_CERT_FILE", &trusted).output().unwrap();
-    let told = String::from_utf8(told.stdout).unwrap();
-    assert!(told.contains("CA:TRUE"), "{told}");
+    let output = selftest.env("SSL_CERT_FILE", &trusted).output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert!(output.contains("CA:TRUE"), "{output}");
 }

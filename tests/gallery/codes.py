@@ -17,11 +17,11 @@ def main():
     wrong = 0
     for picture in pictures:
         wanted = picture.with_suffix(".txt").read_text("utf-8")
-        told = subprocess.run(["zbarimg", "-q", "--raw", "-Sdisable", "-Sqrcode.enable", picture],
+        decoded = subprocess.run(["zbarimg", "-q", "--raw", "-Sdisable", "-Sqrcode.enable", picture],
                               capture_output=True, text=True, check=False).stdout.rstrip("\n")
-        if told != wanted:
+        if decoded != wanted:
             wrong += 1
-            print(f"{picture.name}: read as {told!r}, wanted {wanted!r}")
+            print(f"{picture.name}: read as {decoded!r}, wanted {wanted!r}")
     print(f"zbar: {len(pictures) - wrong} passed, {wrong} failed")
     return 1 if wrong else 0
 

@@ -51,7 +51,7 @@ class Guest:
         self.serial = self._accepted(self.serial_listener)
         self.qmp = Monitor(self.folder / "qmp")
         self.screens = Screens(self.qmp, self.folder)
-        self.heard = b""
+        self.received = b""
 
     def _listener(self, name):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -72,7 +72,7 @@ class Guest:
         return (self.folder / "console.log").read_text("utf-8", "replace")[-6000:]
 
     def lines(self, deadline):
-        """What the guest says, line by line, until it ends."""
+        """What the guest sends, line by line, until it ends."""
         while time.monotonic() < deadline:
             ready, _, _ = select.select([self.control_line], [], [], 1)
             if not ready:
@@ -82,7 +82,7 @@ class Guest:
             piece = self.control_line.recv(65536)
             if not piece:
                 return
-            *lines, self.heard = (self.heard + piece).split(b"\n")
+            *lines, self.received = (self.received + piece).split(b"\n")
             for line in lines:
                 yield line.decode("utf-8", "replace").strip()
         raise RigError("the guest took too long")
@@ -145,22 +145,22 @@ class Monitor:
         self.lines.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
         self.lines.flush()
         while True:
-            said = self._read()
-            if "event" in said:
-                self.events.append(said)
-            elif "error" in said:
-                raise RigError(said["error"]["desc"])
-            elif "return" in said:
-                return said["return"]
+            message = self._read()
+            if "event" in message:
+                self.events.append(message)
+            elif "error" in message:
+                raise RigError(message["error"]["desc"])
+            elif "return" in message:
+                return message["return"]
 
     def wait_for(self, event, device):
-        def is_it(said):
-            return said["event"] == event and said.get("data", {}).get("device") == device
+        def is_it(message):
+            return message["event"] == event and message.get("data", {}).get("device") == device
         while not any(map(is_it, self.events)):
-            said = self._read()
-            if "event" in said:
-                self.events.append(said)
-        self.events = [said for said in self.events if not is_it(said)]
+            message = self._read()
+            if "event" in message:
+                self.events.append(message)
+        self.events = [message for message in self.events if not is_it(message)]
 
 
 def folder():

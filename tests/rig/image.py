@@ -46,7 +46,7 @@ class RigError(Exception):
 
 
 def tool(*command, **options):
-    """Runs a program and gives its output; its failure is told with what it said."""
+    """Runs a program and gives its output; its failure is reported with its output."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, **options)
     except FileNotFoundError as error:

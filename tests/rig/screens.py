@@ -56,7 +56,7 @@ class Screens:
 
     def _monitor(self, request):
         """`off`, or the size of the monitor that is plugged into the virtio card."""
-        # QEMU passes changes only on, and believes that it was told of no monitor at first.
+        # QEMU passes changes only on, and believes that no monitor was reported to it at first.
         sizes = [(1024, 600), (0, 0)] if request == "off" else [tuple(map(int, request.split("x")))]
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as viewer:
             viewer.settimeout(PATIENCE)
@@ -104,11 +104,11 @@ def ask(viewer, sizes):
     for width, height in sizes:
         viewer.sendall(struct.pack(">BxHHBxIHHHHI", 251, width, height, 1, 0, 0, 0, width, height, 0))
     # Each answer is a rectangle of this kind whose reason is our request.
-    said = b""
-    while len(answers := re.findall(rb"\0\x01(..)....\xff\xff\xfe\xcc", said, re.DOTALL)) < len(sizes):
+    received = b""
+    while len(answers := re.findall(rb"\0\x01(..)....\xff\xff\xfe\xcc", received, re.DOTALL)) < len(sizes):
         piece = viewer.recv(65536)
         if not piece:
             raise RigError("QEMU's VNC server hung up")
-        said += piece
+        received += piece
     if b"\0\x03" in answers:
         raise RigError("the card does not listen to its monitor")

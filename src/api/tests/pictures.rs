@@ -49,9 +49,9 @@ async fn windows_come_over_the_socket_and_only_where_oplati_conf_wants_them() {
     assert_eq!(unwanted.json()["code"], "not_configured");
     let word = "/display/window?number=1&hidden=covered";
     assert_eq!(bench.tcp("POST", word, &[], "").await.status, 401);
-    let told = |path: &'static str| over_socket_with(&bench, "POST", path);
-    assert_eq!(told(word).await.status, 404, "no such window");
-    let wrong = told("/display/window?number=1&hidden=gone").await;
+    let posted = |path: &'static str| over_socket_with(&bench, "POST", path);
+    assert_eq!(posted(word).await.status, 404, "no such window");
+    let wrong = posted("/display/window?number=1&hidden=gone").await;
     assert_eq!(wrong.status, 400);
     let small = "/display/events?window_width=8&window_height=4";
     assert_eq!(over_socket(&bench, small).await.status, 400);

@@ -1,11 +1,11 @@
-//! What is wrong with a request, and how it is told.
+//! What is wrong with a request, and how it is reported.
 
 use super::*;
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_told_by_name_and_in_one_language() {
+async fn what_is_wrong_with_a_request_is_reported_by_name_and_in_one_language() {
     let bench = Bench::new().await;
-    for (method, path, body, told) in [
+    for (method, path, body, expected) in [
         (
             "PUT",
             "/v1/sales/a",
@@ -66,8 +66,8 @@ async fn what_is_wrong_with_a_request_is_told_by_name_and_in_one_language() {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        let told = format!("Неверный запрос: {told}");
-        assert!(detail.starts_with(&told), "{path} {body}: {detail}");
+        let expected = format!("Неверный запрос: {expected}");
+        assert!(detail.starts_with(&expected), "{path} {body}: {detail}");
     }
 }
 
@@ -136,7 +136,7 @@ async fn with_late_body(
 }
 
 #[tokio::test]
-async fn who_sends_the_body_after_the_head_hears_every_answer() {
+async fn who_sends_the_body_after_the_head_gets_every_answer() {
     let bench = Bench::new().await;
     for (head, status) in [
         ("PUT /v1/sales/~1", 400),
@@ -150,8 +150,8 @@ async fn who_sends_the_body_after_the_head_hears_every_answer() {
         ("DELETE /v1/session", 204),
     ] {
         let stream = UnixStream::connect(&bench.socket).await.unwrap();
-        let told = with_late_body(stream, head, &[("Host", "localhost")]).await;
-        assert_eq!(told, status, "{head}");
+        let answered = with_late_body(stream, head, &[("Host", "localhost")]).await;
+        assert_eq!(answered, status, "{head}");
     }
     let host = format!("127.0.0.1:{}", bench.port);
     let bearer = format!("Bearer {TOKEN}");
@@ -169,8 +169,8 @@ async fn who_sends_the_body_after_the_head_hears_every_answer() {
         ),
     ] {
         let stream = TcpStream::connect(("127.0.0.1", bench.port)).await.unwrap();
-        let told = with_late_body(stream, "PUT /v1/sales/k", &headers).await;
-        assert_eq!(told, status, "{headers:?}");
+        let answered = with_late_body(stream, "PUT /v1/sales/k", &headers).await;
+        assert_eq!(answered, status, "{headers:?}");
     }
 }
 
@@ -188,7 +188,7 @@ async fn strangers_whose_bodies_drip_push_out_neither_the_buyers_page_nor_a_till
     let mut head = [0; 12];
     page.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
-    // It has said nothing yet.
+    // It has sent nothing yet.
     let mut till = connect().await.unwrap();
     let refused = format!("PUT /v1/nope HTTP/1.1\r\n{host}\r\nContent-Length: 9000\r\n\r\nx");
     let mut strangers = Vec::new();
@@ -199,7 +199,7 @@ async fn strangers_whose_bodies_drip_push_out_neither_the_buyers_page_nor_a_till
         // What has come is read before the next one comes.
         tokio::time::sleep(Duration::from_millis(2)).await;
         for dripping in &mut strangers {
-            // Who had to go cannot be told anything.
+            // Nothing can be sent to who had to go.
             drop(dripping.write(b"x").await);
         }
     }
@@ -209,8 +209,8 @@ async fn strangers_whose_bodies_drip_push_out_neither_the_buyers_page_nor_a_till
     let read = tokio::time::timeout(PATIENCE, till.read_exact(&mut head));
     read.await.unwrap().expect("the till stays");
     assert_eq!(&head, b"HTTP/1.1 200");
-    let mut told = vec![0; 64 * 1024];
-    let listens = async { while page.read(&mut told).await.unwrap() > 0 {} };
+    let mut received = vec![0; 64 * 1024];
+    let listens = async { while page.read(&mut received).await.unwrap() > 0 {} };
     let ended = tokio::time::timeout(Duration::from_millis(300), listens);
     assert!(ended.await.is_err(), "the page stays");
 }

@@ -9,11 +9,11 @@ async fn a_wait_ends_with_the_change_and_not_before() {
     bench.holds("w", State::AwaitingBuyer);
     let change = async {
         // Other operations' events do not end the wait.
-        bench.tell("other");
+        bench.publish_change("other");
         tokio::task::yield_now().await;
         bench.shelf.lock()[0].state = State::Done;
         loop {
-            bench.tell("w");
+            bench.publish_change("w");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -33,12 +33,12 @@ async fn a_wait_for_a_version_ends_with_a_change_that_leaves_the_state() {
     let bench = Bench::new().await;
     bench.holds("w", State::AwaitingScan);
     let change = async {
-        // A change is told, but the version is the same: the wait goes on.
-        bench.tell("w");
+        // A change is published, but the version is the same: the wait goes on.
+        bench.publish_change("w");
         tokio::task::yield_now().await;
         bench.shelf.lock()[0].version = 2;
         loop {
-            bench.tell("w");
+            bench.publish_change("w");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -57,7 +57,7 @@ async fn a_wait_for_a_version_ends_with_a_change_that_leaves_the_state() {
 }
 
 #[tokio::test]
-async fn what_after_may_be_is_said_with_its_name() {
+async fn what_after_may_be_is_reported_with_its_name() {
     let bench = Bench::new().await;
     bench.holds("w", State::Done);
     let description = bench.trusted("GET", "/v1/openapi.json", "").await.json();

@@ -13,7 +13,7 @@ use crate::texts::technician;
 const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
-/// A device as the daemon tells it.
+/// A device as the daemon reports it.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Attended {
     name: String,

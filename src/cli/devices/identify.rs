@@ -92,7 +92,7 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
     print_setting(context, &finding, by_name.then_some(id.as_str()))
 }
 
-/// Whether only oplati.conf can say which profile holds: the device's numbers tell nothing of it, or
+/// Whether only oplati.conf can name the profile that holds: the device's numbers show nothing of it, or
 /// another profile has them already.
 fn must_be_named(candidate: &Candidate, known: Option<Why>) -> bool {
     candidate.ids().is_none()
@@ -126,7 +126,7 @@ fn at_node(node: &Path) -> Result<Vec<Candidate>, CliError> {
     };
     let path = std::fs::canonicalize(node).map_err(missing)?;
     let known = sysfs::candidate_at(Path::new("/"), &path);
-    // A pseudo-terminal, say: it is what its name says, and nothing is known of it.
+    // A pseudo-terminal, for example: it is what its name states, and nothing else is known of it.
     let mode = mode_by_name(&path);
     Ok(vec![known.unwrap_or_else(|| {
         Candidate::new(path, mode, PathBuf::new())
@@ -220,11 +220,11 @@ fn read_test_code(
     let share = patience / u32::try_from(SPEEDS.len()).unwrap_or(1);
     let has_serial = candidates.iter().any(|one| one.mode == Mode::Serial);
     for baud in SPEEDS {
-        let (events, heard) = sync_channel(64);
+        let (events, received) = sync_channel(64);
         let mut listening = Vec::new();
         let mut claims = BTreeSet::new();
         for (index, candidate) in candidates.iter().enumerate() {
-            // A HID node that is no scanner has nothing to say; a keyboard is opened with all its nodes.
+            // A HID node that is no scanner sends nothing; a keyboard is opened with all its nodes.
             let is_mute =
                 candidate.mode == Mode::HidPos && !is_barcode_scanner(&candidate.descriptor);
             if is_mute || !claims.insert(candidate.claim()) {
@@ -253,7 +253,7 @@ fn read_test_code(
         } else {
             until
         };
-        let read = listen(context, &heard, code, turn);
+        let read = listen(context, &received, code, turn);
         listening.into_iter().for_each(ScannerHandle::stop);
         if let Some((index, layout)) = read
             && let Some(candidate) = candidates.get(index)
@@ -293,13 +293,13 @@ fn target(candidate: &Candidate, baud: u32) -> Target {
 /// The scanner that read the code, and the layout that it typed it in.
 fn listen(
     context: &Context,
-    heard: &Receiver<ScannerEvent>,
+    received: &Receiver<ScannerEvent>,
     code: &str,
     until: Instant,
 ) -> Option<(usize, Layout)> {
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     while let Some(left) = until.checked_duration_since(Instant::now()) {
-        let event = heard.recv_timeout(left).ok()?;
+        let event = received.recv_timeout(left).ok()?;
         match event {
             ScannerEvent::Scan(scan) => {
                 let index: usize = scan.device.parse().ok()?;
@@ -316,9 +316,9 @@ fn listen(
             }
             ScannerEvent::State { state, .. } if state != DeviceState::Connected => {
                 let remedy = state.remedy().unwrap_or_default();
-                if !told.contains(&remedy) {
+                if !shown.contains(&remedy) {
                     context.output.note(&remedy);
-                    told.push(remedy);
+                    shown.push(remedy);
                 }
             }
             ScannerEvent::State { .. }
@@ -372,8 +372,10 @@ fn write_profile(
     }
     std::fs::create_dir_all(&folder).map_err(failed)?;
     std::fs::write(&path, text).map_err(failed)?;
-    let said = context.tongue.say(technician::IDENTIFY_WRITTEN);
-    context.output.note(&format!("{said} {}", path.display()));
+    let written = context.tongue.say(technician::IDENTIFY_WRITTEN);
+    context
+        .output
+        .note(&format!("{written} {}", path.display()));
     Ok(profile.id)
 }
 
@@ -446,7 +448,7 @@ fn profile(id: String, finding: &Finding, code: &str, by_name: bool) -> Profile 
     }
 }
 
-/// The lines for oplati.conf; with the profile where nothing else tells which holds.
+/// The lines for oplati.conf; with the profile where nothing else shows which holds.
 fn print_setting(
     context: &Context,
     finding: &Finding,

@@ -1,6 +1,6 @@
 //! Looks after the window, which is a process of its own.
 //!
-//! Xlib ends its whole process with exit code 1 when the X server goes, and nothing that is told to it in safe Rust
+//! Xlib ends its whole process with exit code 1 when the X server goes, and no setting of it in safe Rust
 //! keeps it from that. The end of the session is a good end all the same.
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -42,7 +42,7 @@ pub(super) fn is_attended() -> bool {
 /// In the window's process: it does not outlive whoever looks after it.
 pub(super) fn follow_parent() {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
-        tracing::debug!(%error, "The window does not hear of its parent's end");
+        tracing::debug!(%error, "The window is not notified of its parent's end");
     }
 }
 
@@ -72,11 +72,11 @@ fn hand_on_signals(window: &Child) -> Result<(), CliError> {
     // Before the thread: a signal that comes first would end this process alone.
     let (mut terminate, mut hangup, mut interrupt) = {
         let _within = runtime.enter();
-        let hear = |kind| signal(kind).map_err(TillError::Run);
+        let listen = |kind| signal(kind).map_err(TillError::Run);
         (
-            hear(SignalKind::terminate())?,
-            hear(SignalKind::hangup())?,
-            hear(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
+            listen(SignalKind::interrupt())?,
         )
     };
     let hand_on = async move {
@@ -87,7 +87,7 @@ fn hand_on_signals(window: &Child) -> Result<(), CliError> {
                 _ = interrupt.recv() => Signal::INT,
             };
             if let Some(Err(error)) = pid.map(|pid| kill_process(pid, signal)) {
-                tracing::debug!(%error, "The window hears no signal");
+                tracing::debug!(%error, "The window gets no signals");
             }
         }
     };

@@ -1,9 +1,9 @@
 //! A window's line to the daemon: pictures of its size, or the word that there is no connection.
 //!
-//! The daemon tells the number of the present picture at least every second. A number that is new is
+//! The daemon sends the number of the present picture at least every second. A number that is new is
 //! followed by a call for the picture; one that comes late, of a scene that is over, is dropped. Silence,
 //! a cut line or a picture that does not come end in «no connection», so that no stale code stands.
-//! The other way the window tells the daemon whether it can be seen.
+//! The other way the window reports to the daemon whether it can be seen.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -26,13 +26,13 @@ const SILENCE: Duration = Duration::from_secs(3);
 const STALE: Duration = Duration::from_secs(1);
 /// The daemon takes five seconds at most for a picture.
 const PICTURE: Duration = Duration::from_secs(6);
-/// The event that tells the window's number.
+/// The event that holds the window's number.
 const WINDOW: &str = "window";
 /// Before another try; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// What a window is told.
+/// What the feed sends to a window.
 #[derive(Debug)]
 pub(super) enum News {
     Picture(Picture),
@@ -56,14 +56,14 @@ enum Ended {
     #[error("the daemon refuses a picture with status {0}")]
     Refused(u16),
     #[error("the daemon does not take the window's word, with status {0}")]
-    NotTold(u16),
+    ReportRefused(u16),
     #[error("the picture is not understood")]
     Unreadable,
 }
 
-/// What the window tells of itself.
+/// What the window reports of itself.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(super) struct WindowState {
     /// The picture's size, `None` without a window.
     pub(super) sizes: watch::Receiver<Option<PixelSize>>,
     /// Why the buyer does not see it.
@@ -71,8 +71,8 @@ pub(super) struct Told {
 }
 
 /// Asks for pictures of the size that the window has, as long as it has one; ends with the window.
-pub(super) async fn follow(http: &Loopback, told: Told, tell: impl Fn(News)) {
-    let Told { mut sizes, hidden } = told;
+pub(super) async fn follow(http: &Loopback, window: WindowState, send: impl Fn(News)) {
+    let WindowState { mut sizes, hidden } = window;
     let mut pause = FIRST_PAUSE;
     loop {
         let wanted = *sizes.borrow_and_update();
@@ -88,9 +88,9 @@ pub(super) async fn follow(http: &Loopback, told: Told, tell: impl Fn(News)) {
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            ended = converse(http, size, hidden.clone(), &tell, shown) => ended,
+            ended = converse(http, size, hidden.clone(), &send, shown) => ended,
         };
-        tell(News::Lost(ended.to_string()));
+        send(News::Lost(ended.to_string()));
         let waited = tokio::time::timeout(pause, sizes.changed()).await;
         pause = (pause * 2).min(MAX_PAUSE);
         if waited.is_ok_and(|changed| changed.is_err()) {
@@ -115,7 +115,7 @@ async fn converse(
     http: &Loopback,
     size: PixelSize,
     mut hidden: watch::Receiver<Option<Hidden>>,
-    tell: &impl Fn(News),
+    send: &impl Fn(News),
     mut shown: impl FnMut(),
 ) -> Ended {
     let path = format!(
@@ -148,7 +148,7 @@ async fn converse(
         tokio::select! {
             message = stream.next() => match message {
                 Ok(Some(message)) if message.event == WINDOW => window = Some(message.data),
-                Ok(Some(message)) => state.hear(&message.data, Instant::now()),
+                Ok(Some(message)) => state.receive(&message.data, Instant::now()),
                 Ok(None) => return Ended::Closed,
                 Err(error) => return error.into(),
             },
@@ -166,15 +166,15 @@ async fn converse(
                 match loaded {
                     Ok((number, picture)) => if state.take(number) {
                         shown();
-                        tell(News::Picture(picture));
+                        send(News::Picture(picture));
                     },
                     Err(ended) => return ended,
                 }
             }
-            () = tokio::time::sleep_until(state.heard + SILENCE) => return Ended::Silent,
+            () = tokio::time::sleep_until(state.received_at + SILENCE) => return Ended::Silent,
             () = tokio::time::sleep_until(state.current_at + STALE), if state.is_stale() && state.shown.is_some() => {
                 state.shown = None;
-                tell(News::Stale);
+                send(News::Stale);
             }
             () = tokio::time::sleep_until(state.current_at + PICTURE), if state.is_stale() => return Ended::NoPicture,
         }
@@ -191,7 +191,7 @@ async fn report(http: &Loopback, number: String, hidden: Option<Hidden>) -> Resu
     let answer = http.call(Method::POST, &path, None).await?;
     match answer.status {
         204 => Ok(()),
-        status => Err(Ended::NotTold(status)),
+        status => Err(Ended::ReportRefused(status)),
     }
 }
 
@@ -212,12 +212,12 @@ async fn fetch(http: &Loopback, size: PixelSize) -> Result<(u64, Picture), Ended
     Ok((number.ok_or(Ended::Unreadable)?, picture))
 }
 
-/// What was heard and what is shown.
+/// What was received and what is shown.
 #[derive(Debug)]
 struct Progress {
     newest: Option<u64>,
     shown: Option<u64>,
-    heard: Instant,
+    received_at: Instant,
     /// When what is shown was last known to be of the present scene.
     current_at: Instant,
 }
@@ -227,13 +227,13 @@ impl Progress {
         Progress {
             newest: None,
             shown: None,
-            heard: now,
+            received_at: now,
             current_at: now,
         }
     }
 
-    fn hear(&mut self, number: &str, now: Instant) {
-        self.heard = now;
+    fn receive(&mut self, number: &str, now: Instant) {
+        self.received_at = now;
         if !self.is_stale() {
             self.current_at = now;
         }
@@ -274,20 +274,20 @@ mod tests {
         let now = Instant::now();
         let mut state = Progress::new(now);
         assert!(!state.is_behind());
-        state.hear("1000000", now);
+        state.receive("1000000", now);
         assert!(state.is_behind() && state.is_stale());
-        state.hear("2000000", now);
+        state.receive("2000000", now);
         assert!(!state.take(1_000_000) && state.is_behind());
         assert!(state.take(2_000_000) && !state.is_behind());
         // Another moment of the same scene: behind, but nothing stale.
-        state.hear("2000001", now);
+        state.receive("2000001", now);
         assert!(state.is_behind() && !state.is_stale());
         assert!(state.take(2_000_000) && state.is_behind());
         // A picture that is newer than the last word is shown, and the word that follows is known.
         assert!(state.take(3_000_000));
-        state.hear("3000000", now);
+        state.receive("3000000", now);
         assert!(!state.is_behind());
-        state.hear("no number", now);
+        state.receive("no number", now);
         assert!(!state.is_behind());
     }
 }

@@ -9,7 +9,7 @@ pub(super) struct Monitor {
     pub(super) y: i32,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Where the system says so.
+    /// Where the system reports it.
     pub(super) is_primary: bool,
 }
 

@@ -9,7 +9,7 @@ const LOOKS: u8 = 2;
 /// What was met at the last looks.
 #[derive(Debug, Default)]
 pub(super) struct Sight {
-    /// As the window system said last.
+    /// As the window system reported last.
     is_covered: bool,
     met: u8,
     hidden: Option<Hidden>,
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_in_the_way_is_told_until_the_window_is_seen() {
+    fn what_stays_in_the_way_is_reported_until_the_window_is_seen() {
         let mut sight = Sight::default();
         sight.note_covered(true);
         assert_eq!(sight.look(true, false), None);

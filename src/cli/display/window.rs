@@ -7,7 +7,7 @@
 //! compositor places windows: there it is full-screen, and most compositors give it the focus once, when
 //! it comes.
 //!
-//! The main thread belongs to the window system; `oplati-feed` talks to the daemon and hears signals.
+//! The main thread belongs to the window system; `oplati-feed` talks to the daemon and takes signals.
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -30,7 +30,7 @@ use winit::raw_window_handle::{HasWindowHandle as _, RawWindowHandle};
 use winit::window::{Fullscreen, Window, WindowAttributes, WindowId};
 
 use super::super::{CliError, Context};
-use super::feed::{self, News, Told};
+use super::feed::{self, News, WindowState};
 use super::outputs::{self, Monitor, NoMonitor, Wanted};
 use super::picture::{Picture, size_for};
 use super::sight::Sight;
@@ -80,11 +80,11 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
     let http = Loopback::over_socket(&config.till.socket).map_err(super::super::TillError::Lost)?;
     let (sizes, size) = watch::channel(None);
     let (hidden, is_hidden) = watch::channel(None);
-    let told = Told {
+    let state = WindowState {
         sizes: size,
         hidden: is_hidden,
     };
-    let feed = start_feed(http, told, event_loop.create_proxy())?;
+    let feed = start_feed(http, state, event_loop.create_proxy())?;
     let mut app = App {
         context,
         wanted,
@@ -101,7 +101,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         stage: None,
         has_stood: false,
         showing: Showing::Nothing,
-        said: String::new(),
+        noted: String::new(),
         outcome: Ok(exit_code::OK),
     };
     let ran = event_loop.run_app(&mut app);
@@ -128,7 +128,7 @@ fn has_desktop() -> bool {
 
 fn start_feed(
     http: Loopback,
-    told: Told,
+    state: WindowState,
     proxy: EventLoopProxy<Wake>,
 ) -> Result<JoinHandle<()>, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -139,11 +139,11 @@ fn start_feed(
         .name("oplati-feed".to_owned())
         .spawn(move || {
             // The window is gone when nobody listens.
-            let tell = |wake: Wake| drop(proxy.send_event(wake));
+            let send = |wake: Wake| drop(proxy.send_event(wake));
             runtime.block_on(async {
                 tokio::select! {
-                    code = signalled() => tell(Wake::End(code)),
-                    () = feed::follow(&http, told, |news| tell(Wake::News(news))) => {}
+                    code = signalled() => send(Wake::End(code)),
+                    () = feed::follow(&http, state, |news| send(Wake::News(news))) => {}
                 }
             });
         });
@@ -206,7 +206,7 @@ struct App<'a> {
     has_stood: bool,
     showing: Showing,
     /// The last note, which is not repeated.
-    said: String,
+    noted: String,
     outcome: Result<u8, CliError>,
 }
 
@@ -222,13 +222,13 @@ impl ApplicationHandler<Wake> for App<'_> {
                 event_loop.exit();
             }
             Wake::News(News::Picture(picture)) => {
-                self.said.clear();
+                self.noted.clear();
                 self.show(Showing::Picture(picture));
                 self.come_forward();
             }
             Wake::News(News::Stale) => self.show(Showing::Nothing),
             Wake::News(News::Lost(reason)) => {
-                self.say(format!("no connection: {reason}"));
+                self.note_once(format!("no connection: {reason}"));
                 self.show(Showing::Lost(None));
             }
         }
@@ -246,11 +246,11 @@ impl ApplicationHandler<Wake> for App<'_> {
         match event {
             WindowEvent::CloseRequested => event_loop.exit(),
             WindowEvent::Resized(size) => self.resize(size),
-            // A compositing manager on X11 keeps each window whole: there only darkness can be told.
+            // A compositing manager on X11 keeps each window whole: there only darkness can be seen.
             WindowEvent::Occluded(is_covered) => self.sight.note_covered(is_covered),
             WindowEvent::RedrawRequested => {
                 if let Err(error) = self.paint() {
-                    self.say(format!("the window cannot be painted: {error}"));
+                    self.note_once(format!("the window cannot be painted: {error}"));
                 }
             }
             _ => {}
@@ -277,10 +277,10 @@ impl ApplicationHandler<Wake> for App<'_> {
 }
 
 impl App<'_> {
-    fn say(&mut self, what: String) {
-        if self.said != what {
+    fn note_once(&mut self, what: String) {
+        if self.noted != what {
             self.context.output.note(&what);
-            self.said = what;
+            self.noted = what;
         }
     }
 
@@ -306,12 +306,12 @@ impl App<'_> {
         matches!(&self.showing, Showing::Picture(picture) if !picture.is_idle)
     }
 
-    /// Tells the daemon what stands in the buyer's way, before it is called off once more.
+    /// Reports to the daemon what stands in the buyer's way, before it is called off once more.
     fn look_at_sight(&mut self) {
         let is_dark = self.server.as_ref().is_some_and(XServer::is_dark);
         let hidden = self.sight.look(self.is_needed(), is_dark);
         self.hidden
-            .send_if_modified(|told| std::mem::replace(told, hidden) != hidden);
+            .send_if_modified(|reported| std::mem::replace(reported, hidden) != hidden);
     }
 
     /// Holds screen saver, power saving and other windows off while a buyer is to see something.
@@ -353,7 +353,7 @@ impl App<'_> {
             }
             Err(error) => {
                 self.close();
-                self.say(format!("waiting for a monitor: {error}"));
+                self.note_once(format!("waiting for a monitor: {error}"));
             }
         }
     }
@@ -392,14 +392,14 @@ impl App<'_> {
         let opened = self.open_stage(event_loop, monitor.clone(), handle);
         let stage = match opened {
             Ok(stage) => stage,
-            Err(error) => return self.say(format!("no window: {error}")),
+            Err(error) => return self.note_once(format!("no window: {error}")),
         };
         let only = if is_only {
             ": the only monitor, it covers the cashier's windows; Ctrl-C ends it"
         } else {
             ""
         };
-        self.say(format!(
+        self.note_once(format!(
             "the buyer's display is {} ({}x{}){only}",
             monitor.name, monitor.width, monitor.height
         ));

@@ -1,6 +1,6 @@
-//! An X11 session, asked and told over a line of our own.
+//! An X11 session, asked and controlled over a connection of our own.
 //!
-//! winit keeps its first list of monitors for ever on X11: what the server tells of a change never reaches it, since
+//! winit keeps its first list of monitors for ever on X11: what the server reports of a change never reaches it, since
 //! nobody taught Xlib to read RandR's events. It also knows no screen saver, and softbuffer no pixels but those of 24
 //! bits, which weak graphics of tills do not have.
 
@@ -39,7 +39,7 @@ impl XServer {
         })
     }
 
-    /// Those that show something now; `None` where the server does not tell (RandR before 1.5).
+    /// Those that show something now; `None` where the server does not report it (RandR before 1.5).
     pub(super) fn monitors(&self) -> Option<Vec<Monitor>> {
         let asked = self.connection.randr_get_monitors(self.root, true).ok()?;
         let mut monitors = Vec::new();
@@ -61,8 +61,8 @@ impl XServer {
     /// Brings the window above whatever was raised since: no window manager does it for one that it does not manage.
     pub(super) fn raise(&self, window: u32) {
         let above = ConfigureWindowAux::new().stack_mode(StackMode::ABOVE);
-        if let Ok(told) = self.connection.configure_window(window, &above) {
-            told.ignore_error();
+        if let Ok(cookie) = self.connection.configure_window(window, &above) {
+            cookie.ignore_error();
         }
         self.flush();
     }
@@ -85,18 +85,18 @@ impl XServer {
     pub(super) fn keep_awake(&mut self, awake: bool) {
         if awake != std::mem::replace(&mut self.is_kept_awake, awake) {
             // Without the extension there is nothing to suspend but what the reset below holds off.
-            if let Ok(told) = self.connection.screensaver_suspend(u32::from(awake)) {
-                told.ignore_error();
+            if let Ok(cookie) = self.connection.screensaver_suspend(u32::from(awake)) {
+                cookie.ignore_error();
             }
         }
         if awake {
-            if let Ok(told) = self.connection.force_screen_saver(ScreenSaver::RESET) {
-                told.ignore_error();
+            if let Ok(cookie) = self.connection.force_screen_saver(ScreenSaver::RESET) {
+                cookie.ignore_error();
             }
             if self.is_off()
-                && let Ok(told) = self.connection.dpms_force_level(DPMSMode::ON)
+                && let Ok(cookie) = self.connection.dpms_force_level(DPMSMode::ON)
             {
-                told.ignore_error();
+                cookie.ignore_error();
             }
         }
         self.flush();

@@ -138,7 +138,7 @@ fn refused(device: &str, error: CliError) -> Result<Check, CliError> {
     else {
         return Err(error);
     };
-    // The daemon's problems are told in Russian.
+    // The daemon's problems are in Russian.
     let (english, english_remedy) = match status {
         409 => (
             "another test or a payment is under way".to_owned(),
@@ -185,19 +185,19 @@ async fn follow(
         () = enough => Ok(None),
         ended = to_its_end(context, till, asked, &begun, person) => ended,
     };
-    let told = match ended {
-        Ok(Some(told)) => return Ok(checks_of(device, &told)),
+    let test = match ended {
+        Ok(Some(test)) => return Ok(checks_of(device, &test)),
         Ok(None) | Err(_) => {
             let end = till.ask::<Value>(Method::DELETE, &path, None);
             tokio::time::timeout(STOP_TIMEOUT, end).await
         }
     };
     ended?;
-    match told {
-        Ok(Ok(told)) => {
-            let told = test_of(&told);
-            say(context, &told, &mut String::new());
-            Ok(checks_of(device, &told))
+    match test {
+        Ok(Ok(test)) => {
+            let test = test_of(&test);
+            note_test(context, &test, &mut String::new());
+            Ok(checks_of(device, &test))
         }
         Ok(Err(_)) | Err(_) => {
             let why = technician::INTERACTIVE_STOP_UNANSWERED;
@@ -219,16 +219,16 @@ async fn to_its_end(
     begun: &Value,
     person: &mut Person,
 ) -> Result<Option<Value>, CliError> {
-    let mut told = test_of(begun);
-    let mut said = String::new();
+    let mut test = test_of(begun);
+    let mut noted = String::new();
     let mut is_awaited = asked.is_typed;
     if is_awaited {
         person.ask().map_err(TillError::Run)?;
     }
     loop {
-        say(context, &told, &mut said);
-        if text(&told, "state") != "running" {
-            return Ok(Some(told));
+        note_test(context, &test, &mut noted);
+        if text(&test, "state") != "running" {
+            return Ok(Some(test));
         }
         // Once: a wrong answer is judged only after a while, and nothing else is wanted meanwhile.
         if is_awaited {
@@ -246,20 +246,22 @@ async fn to_its_end(
         let all: Value = till.ask(Method::GET, "/v1/devices", None).await?;
         let found = all.get("devices").and_then(Value::as_array);
         let found = found.and_then(|all| all.iter().find(|one| text(one, "name") == asked.device));
-        told = found.map(test_of).unwrap_or_default();
+        test = found.map(test_of).unwrap_or_default();
     }
 }
 
-/// What a test says, when it is new.
-fn say(context: &Context, test: &Value, said: &mut String) {
+/// Shows a test's message when it is new.
+fn note_test(context: &Context, test: &Value, noted: &mut String) {
     let name = match context.tongue {
         UiLanguage::Russian => "says",
         UiLanguage::English => "says_english",
     };
-    let says = text(test, name);
-    if says != said {
-        says.clone_into(said);
-        context.output.note(&super::super::output::printable(says));
+    let message = text(test, name);
+    if message != noted {
+        message.clone_into(noted);
+        context
+            .output
+            .note(&super::super::output::printable(message));
     }
 }
 
@@ -267,10 +269,11 @@ fn test_of(device: &Value) -> Value {
     device.get("test").cloned().unwrap_or_default()
 }
 
-/// Checks as the daemon told them.
+/// Checks as the daemon sent them.
 fn checks_of(device: &str, test: &Value) -> Vec<Check> {
-    let told = test.get("checks").and_then(Value::as_array);
-    told.into_iter()
+    let checks = test.get("checks").and_then(Value::as_array);
+    checks
+        .into_iter()
         .flatten()
         .map(|check| {
             let result = match text(check, "result") {
@@ -302,7 +305,7 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
         .collect()
 }
 
-/// What is said once, for who follows.
+/// What is shown once, for who follows.
 pub(super) fn note(context: &Context, text: &Text) {
     context.output.note(context.tongue.of_text(text));
 }

@@ -30,7 +30,7 @@ pub(super) enum Typed {
 }
 
 impl Person {
-    /// From now on Ctrl-C, `kill` and the terminal's end do not end the process but are heard.
+    /// From now on Ctrl-C, `kill` and the terminal's end do not end the process but are caught.
     pub(super) fn attend() -> std::io::Result<Person> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
@@ -39,12 +39,12 @@ impl Person {
             let _inside = runtime.enter();
             Stop::listen()?
         };
-        let (tell, stopped) = watch::channel(false);
+        let (sender, stopped) = watch::channel(false);
         std::thread::Builder::new()
             .name("oplati-signals".to_owned())
             .spawn(move || {
                 runtime.block_on(stop.received());
-                tell.send_replace(true);
+                sender.send_replace(true);
             })?;
         Ok(Person {
             stopped,
@@ -74,11 +74,11 @@ impl Person {
             while lines.try_recv().is_ok() {}
             return Ok(());
         }
-        let (tell, lines) = sync_channel(1);
+        let (sender, lines) = sync_channel(1);
         // It ends with the process, or with standard input.
         std::thread::Builder::new()
             .name("oplati-typed".to_owned())
-            .spawn(move || hand_on(std::io::stdin().lock(), &tell))?;
+            .spawn(move || hand_on(std::io::stdin().lock(), &sender))?;
         self.lines = Some(lines);
         Ok(())
     }
@@ -94,14 +94,14 @@ impl Person {
 }
 
 /// Lines until the end; one without text is a dash, for who reads nothing presses Enter.
-fn hand_on(mut input: impl std::io::BufRead, tell: &SyncSender<String>) {
+fn hand_on(mut input: impl std::io::BufRead, sender: &SyncSender<String>) {
     loop {
         let mut bytes = Vec::new();
         match (&mut input)
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut bytes)
         {
-            // A terminal that fails says nothing more.
+            // A terminal that fails sends nothing more.
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -111,7 +111,7 @@ fn hand_on(mut input: impl std::io::BufRead, tell: &SyncSender<String>) {
             "" => "-".to_owned(),
             text => text.to_owned(),
         };
-        if tell.send(line).is_err() {
+        if sender.send(line).is_err() {
             return;
         }
     }
@@ -124,10 +124,10 @@ mod tests {
     #[test]
     fn lines_are_bounded_fit_for_the_daemon_and_never_empty() {
         let long = "7".repeat(1500);
-        let (tell, lines) = sync_channel(9);
+        let (sender, lines) = sync_channel(9);
         let input = format!(" 123456 \n\n\u{1b}\u{7}9\n{long}\nlast");
-        hand_on(input.as_bytes(), &tell);
-        drop(tell);
+        hand_on(input.as_bytes(), &sender);
+        drop(sender);
         let came: Vec<String> = lines.iter().collect();
         assert_eq!(came[..3], ["123456", "-", "9"]);
         assert_eq!((came[3].len(), came[4].len()), (1024, 476));

@@ -64,7 +64,7 @@ impl View {
         lines
     }
 
-    /// What was counted and not yet told.
+    /// What was counted and not yet shown.
     pub(super) fn rest(&mut self) -> Option<String> {
         let same = self.same.take().filter(|same| same.more > 0)?;
         let (more, least, most) = (same.more, same.least_ms, same.most_ms);
@@ -89,7 +89,7 @@ impl View {
         true
     }
 
-    /// When it happened, as far as the event tells; else now.
+    /// When it happened, as far as the event states it; else now.
     fn time_of(&mut self, event: &str, data: &Value) -> String {
         match event {
             "operation" => {
@@ -99,7 +99,7 @@ impl View {
             }
             "request" | "scene" | "scan" => text(data, "at"),
             "device" => newest(data),
-            // It is told together with its operation; `since` is its beginning.
+            // It is shown together with its operation; `since` is its beginning.
             "queue" => match &self.operation {
                 Some((id, at)) if *id == text(data, "id") => at.clone(),
                 Some(_) | None if number(data, "tries") == 0 => text(data, "since"),
@@ -156,12 +156,12 @@ impl View {
         }
         let error = data.get("error").cloned().unwrap_or_default();
         // What the cashier sees is Russian.
-        let said = match self.tongue {
+        let message = match self.tongue {
             UiLanguage::Russian => text(data, "message"),
             UiLanguage::English => text(&error, "code"),
         };
-        if !said.is_empty() {
-            what.push_str(&format!(": {said}"));
+        if !message.is_empty() {
+            what.push_str(&format!(": {message}"));
         }
         what
     }
@@ -195,7 +195,7 @@ impl View {
         }
         let test = data.get("test").cloned().unwrap_or_default();
         let word = self.tongue.say(technician::VIEW_TEST);
-        let says = text(
+        let message = text(
             &test,
             match self.tongue {
                 UiLanguage::Russian => "says",
@@ -205,9 +205,9 @@ impl View {
         let finished_at = text(&test, "finished_at");
         if text(&test, "state") == "running" {
             let (step, of) = (number(&test, "step"), number(&test, "of"));
-            what.push_str(&format!("  {word} {step}/{of}: {says}"));
+            what.push_str(&format!("  {word} {step}/{of}: {message}"));
         } else if !finished_at.is_empty() && newest(data) == finished_at {
-            what.push_str(&format!("  {word}: {says}"));
+            what.push_str(&format!("  {word}: {message}"));
             if let Some(detail) = self.found(&test) {
                 what.push_str(&format!("; {detail}"));
             }
@@ -215,7 +215,7 @@ impl View {
         what
     }
 
-    /// The gravest finding of a test with a person: what it says at its end tells none.
+    /// The gravest finding of a test with a person: its message at the end names none.
     fn found(&self, test: &Value) -> Option<String> {
         if test.get("interactive") != Some(&Value::Bool(true)) {
             return None;
@@ -286,7 +286,7 @@ fn text(data: &Value, name: &str) -> String {
     text.map(printable).unwrap_or_default()
 }
 
-/// When the newest of what a device's event tells happened. A test stays in the events after it.
+/// When the newest of what a device's event reports happened. A test stays in the events after it.
 fn newest(device: &Value) -> String {
     let test = device.get("test").cloned().unwrap_or_default();
     [
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_said() {
+    fn what_was_missed_is_shown() {
         let lines = View::new(UiLanguage::English).lines("reset", &json!({}));
         assert!(
             lines.concat().contains("some events were missed"),
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_test_is_told_once_in_both_languages() {
+    fn the_end_of_a_test_is_shown_once_in_both_languages() {
         let check = |result: &str, detail: &str, english: &str| json!({"result": result, "detail": detail, "english": {"detail": english}});
         let mut data = json!({"name": "scanner1", "state": "connected", "since": "2024-11-24T12:00:00Z",
             "test": {"state": "done", "interactive": true, "says": "Проверка остановлена",
@@ -453,14 +453,14 @@ mod tests {
                 "scanner1  connected  test: The test was stopped; not to its end",
             ),
         ] {
-            let told = lines(tongue, &data);
-            assert_eq!(told.len(), 1);
-            assert!(told[0].ends_with(words), "{told:?}");
+            let shown = lines(tongue, &data);
+            assert_eq!(shown.len(), 1);
+            assert!(shown[0].ends_with(words), "{shown:?}");
         }
         // It is the cable now.
         data["since"] = json!("2024-11-24T12:03:00Z");
-        let told = lines(UiLanguage::English, &data);
-        assert!(told[0].ends_with("scanner1  connected"), "{told:?}");
+        let shown = lines(UiLanguage::English, &data);
+        assert!(shown[0].ends_with("scanner1  connected"), "{shown:?}");
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl StatusBoard {
         if let Some(skew) = self.skew().filter(|skew| skew.abs() > MAX_CONFIRMED_SKEW) {
             reasons.push(Reason::new(ReasonCode::ClockWrong, off_by(skew)));
         } else if status.clock_behind {
-            // Whether a sale would be refused, only the service's next answer tells.
+            // Whether a sale would be refused, only the service's next answer shows.
             let text = cashier::CLOCK_BEHIND_REASON;
             reasons.push(Reason::new(ReasonCode::ClockBehind, text));
         }
@@ -96,7 +96,7 @@ impl StatusBoard {
     /// What is between the till and the service.
     fn connection(&self, status: &Status) -> Option<Reason> {
         if let Some(held_off) = self.held_off(status) {
-            // Told as what it is, here or among what blocks.
+            // Reported as what it is, here or among what blocks.
             return (!status.is_held_off_for_long).then_some(held_off);
         }
         Some(if status.down? == ErrorCode::ServiceProtocol {
@@ -244,15 +244,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_clock_is_told_with_by_how_much_and_which_way() {
+    fn a_wrong_clock_is_reported_with_by_how_much_and_which_way() {
         for (seconds, expected) in [
             (121, "отстают на 2 мин"),
             (-3600, "спешат на 1 ч 0 мин"),
             (3 * 3600 + 305, "отстают на 3 ч 5 мин"),
             (-(200 * 86_400 + 7200), "спешат на 200 дн. 2 ч"),
         ] {
-            let told = off_by(SignedDuration::from_secs(seconds));
-            assert!(told.contains(expected), "{told}");
+            let reason = off_by(SignedDuration::from_secs(seconds));
+            assert!(reason.contains(expected), "{reason}");
         }
     }
 }

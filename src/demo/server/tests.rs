@@ -108,7 +108,7 @@ fn every_answer_carries_the_strict_policy_and_the_page_obeys_it() {
 }
 
 #[test]
-fn foreign_input_is_refused_and_a_missing_daemon_is_told() {
+fn foreign_input_is_refused_and_a_missing_daemon_is_reported() {
     in_runtime(async {
         let address = lonely_page().await;
         let json = "Content-Type: application/json";
@@ -135,7 +135,7 @@ fn foreign_input_is_refused_and_a_missing_daemon_is_told() {
 }
 
 #[test]
-fn pages_beyond_the_limit_are_told_so() {
+fn pages_beyond_the_limit_get_the_refusal() {
     in_runtime(async {
         let address = lonely_page().await;
         let mut pages = Vec::new();

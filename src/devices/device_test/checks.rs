@@ -1,5 +1,5 @@
-//! What can be told of a device without a person: by the three levels of a self-test that UnifiedPOS knows, internal
-//! (what is known of it), external (the device as it is) and interactive, which is left for a person.
+//! What can be reported of a device without a person: by the three levels of a self-test that UnifiedPOS knows,
+//! internal (what is known of it), external (the device as it is) and interactive, which is left for a person.
 
 use std::path::Path;
 
@@ -16,11 +16,11 @@ pub fn of(facts: &Device) -> Vec<Check> {
 fn internal(facts: &Device) -> Check {
     let node = facts.node.clone().unwrap_or_default();
     let profile = facts.profile.clone().unwrap_or_default();
-    let said = |firmware: &str| {
+    let text = |firmware: &str| {
         let firmware = facts
             .firmware
             .as_ref()
-            .map(|said| format!("{firmware} {said}"));
+            .map(|answer| format!("{firmware} {answer}"));
         let place = format!("{node} {profile}").trim().to_owned();
         let parts = [Some(place), facts.identity.clone(), firmware];
         Text::same(parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
@@ -29,7 +29,7 @@ fn internal(facts: &Device) -> Check {
         "device.internal",
         Group::Devices,
         technician::CHECKS_SETTING,
-        technician::CHECKS_FIRMWARE.within(said),
+        technician::CHECKS_FIRMWARE.within(text),
     )
     .of(&facts.name);
     let count = |name: &str| facts.recent.get(name).copied().unwrap_or_default();
@@ -128,7 +128,7 @@ fn busy(facts: &Device) -> Text {
         .map(|(holder, _)| holder)
         .or_else(|| why.split_once(" is held by ").map(|(_, holder)| holder))
         .or_else(|| why.split_once(" is driven by ").map(|(_, holder)| holder));
-    // The daemon names only what the system said; this user may see more.
+    // The daemon names only what the system reported; this user may see more.
     let seen = || access::holder(Path::new(facts.node.as_deref()?));
     match holder.map(str::to_owned).or_else(seen) {
         Some(holder) => technician::checks_stop_holder(&holder),
@@ -165,8 +165,8 @@ mod tests {
                 node: Some(node.to_owned()),
                 ..Device::default()
             };
-            let told = external(&facts).remedy.unwrap();
-            assert!(told.ru.contains(remedy) && !told.ru.contains("кабель"));
+            let remedy_text = external(&facts).remedy.unwrap();
+            assert!(remedy_text.ru.contains(remedy) && !remedy_text.ru.contains("кабель"));
         }
     }
 

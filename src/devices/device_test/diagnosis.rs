@@ -2,7 +2,7 @@
 //!
 //! The code that was shown is known, so that a fault need not be guessed from what arrived: each known
 //! fault is applied to the code, and the one that makes exactly what arrived is the finding. What no
-//! single fault makes is told as lost, doubled or foreign characters.
+//! single fault makes is reported as lost, doubled or foreign characters.
 
 use crate::base::text::{cp866, cp1251};
 use crate::model::check::{Text, Verdict};
@@ -132,7 +132,7 @@ pub fn diagnose(expected: &str, scans: &[String]) -> Finding {
         [_, _, ..] if all == expected => return Finding::Split(scans.len()),
         _ => {}
     }
-    // Of several codes the one that is most like the shown one tells most.
+    // Of several codes the one that is most like the shown one shows most.
     let findings = scans.iter().map(|came| one(expected, came));
     findings
         .min_by_key(|finding| matches!(finding, Finding::Other))

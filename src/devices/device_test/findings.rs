@@ -63,8 +63,8 @@ impl ClosedLoop {
     }
 
     fn fault(&self, finding: &Finding, count: usize, of: usize) -> Check {
-        let says = finding.message();
-        let detail = says.within(|says| technician::findings_times(count, of, says));
+        let message = finding.message();
+        let detail = message.within(|message| technician::findings_times(count, of, message));
         self.check("scanner.reading", self.title(), detail)
             .ended(finding.verdict(), finding.remedy())
     }

@@ -1,10 +1,10 @@
 //! Codes on a display, read back by a scanner: what a whole till must be able to do, tried with a person.
 //!
-//! The machine is pure: time and what was read come in, what to show and to say goes out. The daemon
+//! The machine is pure: time and what was read come in, what to show and to report goes out. The daemon
 //! drives it between its scans, the command line does when the daemon does not run.
 //!
 //! A code may come in parts, so that a wrong reading is judged only after [`QUIET`]. Codes and what
-//! came back live in memory only: what is told of them is the finding.
+//! came back live in memory only: what is reported of them is the finding.
 
 pub(crate) mod checks;
 pub(crate) mod diagnosis;
@@ -91,7 +91,7 @@ fn code(length: usize, with_cyrillic: bool, random: &mut impl FnMut() -> u8) -> 
     (0..length)
         .map(|at| {
             let byte = usize::from(random());
-            // The first is Latin, so that a code begins and is told apart in every layout.
+            // The first is Latin, so that a code begins and is distinguished in every layout.
             if with_cyrillic && at % 3 == 2 {
                 CYRILLIC.get(byte % CYRILLIC.len()).copied().unwrap_or('Ж')
             } else {
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_judged_after_a_while_and_told_once() {
+    fn a_fault_is_judged_after_a_while_and_reported_once() {
         let mut test = test(3);
         for step in 0..3 {
             let swapped = shown(&test).to_uppercase();

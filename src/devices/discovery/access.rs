@@ -19,7 +19,7 @@ pub fn is_allowed(node: &Path) -> bool {
     rustix::fs::access(node, Rights::READ_OK | Rights::WRITE_OK).is_ok()
 }
 
-/// Whether an error of opening or using a node says that its device is gone.
+/// Whether an error of opening or using a node means that its device is gone.
 pub fn is_gone(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
     // ENXIO and ENODEV: the node outlived its device.
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_found_and_rights_are_told() {
+    fn links_are_found_and_rights_are_shown() {
         let root = tempfile::tempdir().unwrap();
         let dev = root.path().join("dev");
         std::fs::create_dir_all(dev.join("oplati")).unwrap();

@@ -1,14 +1,14 @@
-//! What a device says of itself: its USB descriptor's names, and its answer to a firmware query.
+//! What a device reports of itself: its USB descriptor's names, and its answer to a firmware query.
 
 use super::Candidate;
 
-/// Longest answer that is told, characters.
+/// Longest answer that is shown, characters.
 const MOST: usize = 300;
-/// Most bytes of an answer without any letter, which is told in hexadecimal.
+/// Most bytes of an answer without any letter, which is shown in hexadecimal.
 const MAX_RAW: usize = 32;
 
 impl Candidate {
-    /// Maker and product, as the device says.
+    /// Maker and product, as the device reports them.
     pub fn name(&self) -> Option<String> {
         match (&self.maker, &self.product) {
             (Some(maker), Some(product)) if !product.starts_with(maker.as_str()) => {
@@ -20,7 +20,7 @@ impl Candidate {
     }
 
     /// Name, serial number and release: `Newland HR22, SN 4711, rev. 1.00`. `None` for a device that
-    /// says nothing of itself, such as an RS-232 port.
+    /// reports nothing of itself, such as an RS-232 port.
     pub fn identity(&self) -> Option<String> {
         let serial = self.serial.as_ref().map(|serial| format!("SN {serial}"));
         let release = self
@@ -36,7 +36,7 @@ impl Candidate {
 }
 
 /// A device's answer to a firmware query as one printable line; `None` for an empty one. Lines are
-/// parted by semicolons, and what has no letter or digit is told in hexadecimal.
+/// parted by semicolons, and what has no letter or digit is shown in hexadecimal.
 pub fn firmware(answer: &[u8]) -> Option<String> {
     let printable = |byte: &u8| matches!(byte, b' '..=b'~');
     let lines = answer.split(|byte| matches!(byte, b'\r' | b'\n'));

@@ -1,8 +1,9 @@
-//! What is plugged in: serial ports, HID raw nodes and keyboards, as sysfs tells them.
+//! What is plugged in: serial ports, HID raw nodes and keyboards, as sysfs lists them.
 //!
 //! - [`sysfs`]: reads a sysfs below a root that is passed in · [`access`]: rights, holders, symlinks ·
 //!   [`uevent`]: the kernel's and udev's word that something came or went · [`port`]: opens a serial port
-//!   that is named · [`identity`]: what a device says of itself · [`report_descriptor`]: what it says of its reports
+//!   that is named · [`identity`]: what a device reports of itself · [`report_descriptor`]: what it declares of its
+//!   reports
 //!
 //! sysfs and not udev's database: it is there before udev has run and without udev at all. To find out,
 //! nothing is opened and nothing is written; an unknown port may be a scale or a modem.
@@ -29,11 +30,11 @@ pub struct Candidate {
     pub vid: Option<u16>,
     /// The product number of USB.
     pub pid: Option<u16>,
-    /// The maker as the device says, cleaned of control characters, as are the next two.
+    /// The maker as the device reports it, cleaned of control characters, as are the next two.
     pub maker: Option<String>,
-    /// The product as the device says.
+    /// The product as the device reports it.
     pub product: Option<String>,
-    /// The serial number as the device says; cheap devices all have the same.
+    /// The serial number as the device reports it; cheap devices all have the same.
     pub serial: Option<String>,
     /// USB: the release that the maker gave the device (`bcdDevice`), such as `1.00`.
     pub release: Option<String>,

@@ -27,7 +27,7 @@ pub enum PortError {
         /// The words of the system.
         reason: String,
     },
-    /// The port cannot be used for another reason, as the system tells it.
+    /// The port cannot be used for another reason, as the system reports it.
     #[error("{0}")]
     Failed(String),
 }
@@ -74,7 +74,7 @@ pub fn open(node: &Path, line: &LineSettings) -> Result<TTYPort, PortError> {
         .timeout(Duration::ZERO);
     let mut port = TTYPort::open(&builder).map_err(|error| error_of(&error, node))?;
     // Many devices speak and listen only while the host shows that it is there. A pseudo-terminal has
-    // no such lines, and says so.
+    // no such lines, and returns an error.
     for raised in [
         port.write_data_terminal_ready(true),
         port.write_request_to_send(true),

@@ -43,7 +43,7 @@ pub struct ReportLayout {
     pub count: Option<Range<usize>>,
     /// Bytes of the AIM identifier.
     pub aim: Option<[usize; 3]>,
-    /// The bit that says that the code goes on in the next report.
+    /// The bit that shows that the code goes on in the next report.
     pub continued: Option<usize>,
 }
 
@@ -56,7 +56,7 @@ pub enum Unfit {
     /// Something else.
     #[error("the report descriptor has no barcode scanner (usage 8C:02)")]
     NoScanner,
-    /// A scanner that does not say where its codes are.
+    /// A scanner that does not declare where its codes are.
     #[error("the report descriptor names no Decoded Data (usage 8C:FE) in whole bytes")]
     NoData,
 }
@@ -410,7 +410,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_scanner_says_what_it_is() {
+    fn what_is_no_scanner_declares_what_it_is() {
         assert_eq!(layouts(KEYBOARD_LIKE), Err(Unfit::Keyboard));
         assert_eq!(layouts(b""), Err(Unfit::NoScanner));
         let empty = b"\x05\x8c\x09\x02\xa1\x01\xc0";

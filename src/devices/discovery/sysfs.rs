@@ -46,7 +46,7 @@ pub fn candidate_at(root: &Path, node: &Path) -> Option<Candidate> {
     candidates(root).into_iter().find(|one| one.node == node)
 }
 
-/// What the device whose node this is says of itself.
+/// What the device whose node this is reports of itself.
 pub fn identity_at(root: &Path, node: &Path) -> Option<String> {
     candidate_at(root, node)?.identity()
 }
@@ -128,7 +128,7 @@ fn input(root: &Path, entry: &Path, name: &str) -> Option<Candidate> {
     }))
 }
 
-/// What the USB device says above its interface, if there is one.
+/// What the USB device above its interface reports, if there is one.
 fn with_usb(mut candidate: Candidate) -> Candidate {
     let usb = candidate
         .device
@@ -303,7 +303,7 @@ pub(crate) mod tests {
         "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe";
 
     #[test]
-    fn each_kind_of_node_is_found_with_what_its_device_says() {
+    fn each_kind_of_node_is_found_with_what_its_device_reports() {
         let tree = Tree::new();
         tree.usb("1-2", "1eab", "0d06", "SN1");
         tree.tty("1-2", "ttyACM0");

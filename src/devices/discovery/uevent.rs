@@ -1,7 +1,7 @@
 //! Uevents: the kernel's own, and udev's when it is done with one.
 //!
 //! The kernel's come without udev, but before udev has set rights and symlinks; udev's come just after
-//! it has, so that a scanner is back as soon as it can be opened. An event only says "look again": what
+//! it has, so that a scanner is back as soon as it can be opened. An event only means "look again": what
 //! is there is always read from sysfs, since events can be lost (`ENOBUFS`) or late, and a slow rescan
 //! stands behind them. Whoever may send such messages (root alone) gains nothing but a look.
 
@@ -21,7 +21,7 @@ const BURST: usize = 256;
 /// Subsystems of scanners' nodes, and of uinput, by which keyboards are shared.
 const SCANNERS: [&str; 4] = ["tty", "hidraw", "input", "misc"];
 
-/// A socket on which the kernel and udev say what came and went.
+/// A socket on which the kernel and udev report what came and went.
 #[derive(Debug)]
 pub struct Uevents {
     socket: OwnedFd,
@@ -71,7 +71,7 @@ impl AsFd for Uevents {
     }
 }
 
-/// Whether a message tells of a device of these subsystems that came, went or changed.
+/// Whether a message is about a device of these subsystems that came, went or changed.
 pub fn is_about(message: &[u8], subsystems: &[&str]) -> bool {
     let fields = || message.split(|byte| *byte == 0);
     // The first property of udev's message stands right behind the bytes of its head.

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_as_high_as_is_said_and_stand_on_the_line() {
+    fn digits_are_as_high_as_the_font_states_and_stand_on_the_line() {
         for weight in [Weight::Regular, Weight::Bold] {
             let font = font(weight).unwrap();
             for digit in '0'..='9' {

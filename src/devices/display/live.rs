@@ -6,7 +6,7 @@
 //! set of looks, and a window's process holds no code and no amount but as pixels.
 //!
 //! A picture has a number. It grows by [`SCENE`] with each new scene and by one with each picture of a
-//! scene that moves, so that whoever holds an old picture can tell whether it shows the present scene.
+//! scene that moves, so that whoever holds an old picture can check whether it shows the present scene.
 
 use std::sync::{Arc, Mutex};
 
@@ -46,7 +46,7 @@ pub struct DisplayMirror {
 #[derive(Clone, Debug, Default)]
 struct Now {
     scene: Option<Scene>,
-    /// Of the picture; told once the API's picture is there.
+    /// Of the picture; published once the API's picture is there.
     number: u64,
     /// Whether the scene has no picture yet.
     is_new: bool,
@@ -248,7 +248,7 @@ impl DisplayMirror {
         sized.push(new);
     }
 
-    /// Tells the number of each new picture.
+    /// Publishes the number of each new picture.
     pub fn numbers(&self) -> watch::Receiver<u64> {
         self.numbers.subscribe()
     }
@@ -338,7 +338,7 @@ impl DisplayMirror {
         }
     }
 
-    /// The scene of all pictures from now on; told once the API's picture of it is there.
+    /// The scene of all pictures from now on; published once the API's picture of it is there.
     pub(super) fn put(&self, scene: Scene) {
         let mut now = lock(&self.now);
         now.scene = Some(scene);
@@ -428,7 +428,7 @@ mod tests {
         live.set(vec![2]);
         assert_eq!(live.png().0, SCENE + 1);
         live.put(Scene::Declined);
-        // Told only when its picture is there, and yet never under the number of the scene before.
+        // Published only when its picture is there, and yet never under the number of the scene before.
         assert_eq!(*live.numbers().borrow(), SCENE + 1);
         assert_eq!(live.sized(SMALL).unwrap().0, 2 * SCENE);
         live.set(vec![3]);

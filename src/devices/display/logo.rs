@@ -24,7 +24,7 @@ const MAX_ENLARGED: u32 = 2;
 #[derive(Debug, thiserror::Error)]
 #[expect(
     missing_docs,
-    reason = "the message of each variant says what its fields are"
+    reason = "the message of each variant states what its fields are"
 )]
 pub enum LogoError {
     #[error("cannot read the logo {}", path.display())]
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_logo_is_told_with_its_path() {
+    fn what_is_no_logo_is_reported_with_its_path() {
         assert!(Logo::read(Path::new("/dev/zero")).is_err());
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
@@ -215,8 +215,8 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         assert!(Logo::read(&pipe).is_err());
         let missing = folder.path().join("missing.png");
-        let said = Logo::read(&missing).unwrap_err().to_string();
-        assert!(said.contains("missing.png"), "{said}");
+        let message = Logo::read(&missing).unwrap_err().to_string();
+        assert!(message.contains("missing.png"), "{message}");
         let (_folder, path) = saved(&RgbaImage::new(MAX_SIDE + 1, 2));
         assert!(matches!(Logo::read(&path), Err(LogoError::Decode { .. })));
         std::fs::write(&path, b"\x89PNG\r\n\x1a\nnot really").unwrap();

@@ -8,7 +8,7 @@ use crate::devices::display::render::Theme;
 use crate::model::money::Kopecks;
 use crate::texts::buyer::{self, Text};
 
-/// A scene's words: what it says at first glance, and one line of what to do.
+/// A scene's words: what it shows at first glance, and one line of what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Messages {
     pub title: Cow<'static, str>,

@@ -49,7 +49,7 @@ pub(crate) use panel::{Capabilities, Refusal};
 pub use qr::RenderError;
 pub use render::{Theme, render};
 
-/// Of the picture in the browser and the API when no display says otherwise.
+/// Of the picture in the browser and the API when no display has another.
 const USUAL_SIZE: PixelSize = PixelSize::new(800, 480);
 /// Between two looks whether all is shown.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -69,7 +69,7 @@ pub struct DisplayState {
     pub node: String,
     /// The profile by which it is spoken to.
     pub profile: Option<String>,
-    /// What the device says of itself: maker, product, serial number, release.
+    /// What the device reports of itself: maker, product, serial number, release.
     pub identity: Option<String>,
     /// Its answer to a firmware query, where its profile has one.
     pub firmware: Option<String>,
@@ -85,7 +85,7 @@ pub struct DisplayState {
     pub reconnects: u64,
     /// Codes shown although no decoder read them.
     pub unproven: u64,
-    /// The last code's module, micrometres, where the display tells its size.
+    /// The last code's module, micrometres, where the display reports its size.
     pub module_um: Option<u32>,
 }
 

@@ -17,12 +17,12 @@ pub(super) trait Driver: Send {
     /// The node as configured or, once it was found, as found.
     fn node(&self) -> String;
 
-    /// The profile that says how the device speaks, if one applies.
+    /// The profile that states how the device speaks, if one applies.
     fn profile(&self) -> Option<String> {
         None
     }
 
-    /// What the device says of itself since it was opened: maker, product, serial number, release.
+    /// What the device has reported of itself since it was opened: maker, product, serial number, release.
     fn identity(&self) -> Option<String> {
         None
     }
@@ -48,7 +48,7 @@ pub(super) trait PixelPanel {
     /// opened anew.
     fn size(&self) -> PixelSize;
 
-    /// The size of its visible area, where the display tells.
+    /// The size of its visible area, where the display reports it.
     fn millimetres(&self) -> Option<Millimetres> {
         None
     }
@@ -67,7 +67,7 @@ pub(super) trait PixelPanel {
 pub(super) trait ScenePanel {
     fn capabilities(&self) -> Capabilities;
 
-    /// Shows a scene, and says which one stands there then, by its name: one that the display has no
+    /// Shows a scene, and returns which one stands there then, by its name: one that the display has no
     /// picture for leaves it idle. What it cannot do at all ([`Capabilities::refuses`]) never comes here.
     fn show(&mut self, scene: &Scene) -> Result<&'static str, PanelError>;
 
@@ -102,7 +102,7 @@ pub struct Millimetres {
 pub enum Capabilities {
     Pixels {
         size: PixelSize,
-        /// Of the visible area, where the display tells.
+        /// Of the visible area, where the display reports it.
         millimetres: Option<Millimetres>,
     },
     /// It draws QR codes by itself, and no text.
@@ -171,7 +171,7 @@ impl Capabilities {
             (Capabilities::QrBox { .. }, Scene::Code { .. }) => {
                 Some(Refusal::Unable("a confirmation code"))
             }
-            // A pole display says that there is a code; another display, or the till, has it.
+            // A pole display shows that there is a code; another display, or the till, has it.
             (Capabilities::Pixels { .. } | Capabilities::QrBox { .. } | Capabilities::Lines, _) => {
                 None
             }
@@ -213,7 +213,7 @@ pub enum PanelError {
     /// A file cannot be written.
     #[error("{0}")]
     Unwritable(String),
-    /// The panel cannot be used for another reason, as the system tells it.
+    /// The panel cannot be used for another reason, as the system reports it.
     #[error("{0}")]
     Failed(String),
 }
@@ -250,7 +250,7 @@ impl PanelError {
         }
     }
 
-    /// From what the system said about a node.
+    /// From what the system reported about a node.
     pub fn of_io(node: &str, error: &std::io::Error) -> PanelError {
         let what = format!("{node}: {error}");
         if access::is_gone(error) {

@@ -21,7 +21,7 @@ pub(super) use crate::devices::display::qr::Placed;
 use crate::devices::display::qr::{Modules, RenderError};
 use crate::model::money::Kopecks;
 
-/// However much there is to say, a sign is seen.
+/// However much text there is, a sign is seen.
 const MIN_SIGN_PX: u32 = 32;
 /// Of the row that shows that the till waits.
 const PROGRESS_BARS: u32 = 3;
@@ -69,7 +69,7 @@ impl Default for Theme {
 }
 
 impl Theme {
-    /// As oplati.conf says, with the picture that it names, if that could be read.
+    /// As oplati.conf sets it, with the picture that it names, if that could be read.
     pub fn of(config: &Config, logo: Option<Arc<Logo>>) -> Theme {
         let settings = &config.display;
         Theme {

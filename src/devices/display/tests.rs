@@ -184,7 +184,7 @@ fn a_display_that_hangs_delays_neither_the_others_nor_the_end() {
     drop(release);
 }
 
-/// Takes pictures until it is told to break, and counts how often it was opened.
+/// Takes pictures until it is ordered to break, and counts how often it was opened.
 #[derive(Clone, Default)]
 struct Fragile {
     opened: Arc<std::sync::atomic::AtomicU64>,
@@ -354,7 +354,7 @@ fn a_display_that_is_not_there_is_no_place_for_a_code() {
 }
 
 #[test]
-fn small_modules_and_codes_that_nobody_read_are_told() {
+fn small_modules_and_codes_that_nobody_read_are_reported() {
     let displays = started(&[DisplayDevice::Web]);
     let state = displays.state().remove(0);
     assert!(state.remedy.as_ref().unwrap().contains("/display"));

@@ -257,11 +257,11 @@ impl Worker {
 
     fn note_refusal(&self, refusal: &Refusal) {
         let mut facts = lock(&self.facts);
-        let said = refusal.to_string();
-        if facts.published.last_error.as_deref() != Some(&said) {
-            tracing::warn!(device = %self.name, error = %said, "A scene is not shown here");
+        let message = refusal.to_string();
+        if facts.published.last_error.as_deref() != Some(&message) {
+            tracing::warn!(device = %self.name, error = %message, "A scene is not shown here");
         }
-        facts.published.last_error = Some(said);
+        facts.published.last_error = Some(message);
     }
 
     fn note_success(&self, shows: &'static str, again: bool) {
@@ -287,19 +287,19 @@ impl Worker {
 
     fn note_failure(&self, error: &PanelError) {
         let mut facts = lock(&self.facts);
-        let said = error.to_string();
+        let message = error.to_string();
         facts.asked = None;
         let before = facts.state.replace(error.word());
-        if before != Some(error.word()) || facts.published.last_error.as_deref() != Some(&said) {
+        if before != Some(error.word()) || facts.published.last_error.as_deref() != Some(&message) {
             if matches!(error, PanelError::Nothing(_)) {
-                tracing::debug!(device = %self.name, error = %said, "No display is taken");
+                tracing::debug!(device = %self.name, error = %message, "No display is taken");
             } else {
-                tracing::warn!(device = %self.name, state = error.word(), error = %said, "Display cannot be used");
+                tracing::warn!(device = %self.name, state = error.word(), error = %message, "Display cannot be used");
             }
         }
         facts.published.shows = None;
         facts.published.remedy = Some(error.remedy());
-        facts.published.last_error = Some(said);
+        facts.published.last_error = Some(message);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A profile of a display on a serial port: a QR box or a pole display.
 //!
-//! What a QR box is told is data: each command is a [`Template`]. A pole display's dialect is code, since
+//! What a QR box is sent is data: each command is a [`Template`]. A pole display's dialect is code, since
 //! cursor modes and acknowledgements are procedures; its code page and the bytes that select it are data,
 //! because they differ by maker.
 

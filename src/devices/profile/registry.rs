@@ -1,7 +1,7 @@
 //! All profiles: the built-in ones, and those of the shop in `etc/oplati/devices.d`, which replace
 //! built-in ones of the same id.
 //!
-//! A damaged file of the shop is told and left out; the others hold. Two profiles that claim the same
+//! A damaged file of the shop is reported and left out; the others hold. Two profiles that claim the same
 //! device equally well are a mistake that no order of files may hide: the later file is left out.
 
 use std::collections::BTreeMap;
@@ -314,8 +314,8 @@ fn typed(text: &str) -> Result<AnyProfile, String> {
     struct Head {
         kind: Option<String>,
     }
-    let said = |error: toml::de::Error| error.to_string();
-    let head: Head = toml::from_str(text).map_err(said)?;
+    let message = |error: toml::de::Error| error.to_string();
+    let head: Head = toml::from_str(text).map_err(message)?;
     let profile = match head.kind.as_deref() {
         Some("display") => toml::from_str(text).map(AnyProfile::Display),
         Some("scanner") | None => toml::from_str(text).map(AnyProfile::Scanner),
@@ -324,7 +324,7 @@ fn typed(text: &str) -> Result<AnyProfile, String> {
             return Err(format!("kind = {kind:?}: {what}"));
         }
     };
-    profile.map_err(said)
+    profile.map_err(message)
 }
 
 /// What both claim equally well.
@@ -452,17 +452,17 @@ failed = "'failed'"
         assert_eq!((own.vendor.as_str(), own.line.baud), ("Shop", 9600));
         assert_eq!(registry.display("pole-utc").unwrap().vendor, "Shop");
         assert!(registry.get("newland").is_some() && registry.get("own").is_none());
-        let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert!(
-            said.len() == 2
-                && said[0].contains("profile of the other kind")
-                && said[1].contains("is also in profile \"zebra\""),
-            "{said:?}"
+            messages.len() == 2
+                && messages[0].contains("profile of the other kind")
+                && messages[1].contains("is also in profile \"zebra\""),
+            "{messages:?}"
         );
     }
 
     #[test]
-    fn a_bad_display_is_told_with_what_is_allowed() {
+    fn a_bad_display_is_reported_with_what_is_allowed() {
         for (from, to, reason) in [
             (
                 "\"display\"",
@@ -500,7 +500,7 @@ failed = "'failed'"
     }
 
     #[test]
-    fn a_bad_file_is_told_with_its_place_and_harms_no_other() {
+    fn a_bad_file_is_reported_with_its_place_and_harms_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let named = |id: &str| SHOPS.replace("\"own\"", &format!("{id:?}"));
         let changed = |id: &str, from, to| {
@@ -545,12 +545,12 @@ failed = "'failed'"
         assert!(registry.get("own").is_some());
         assert_eq!(errors.len(), bad.len());
         for (name, _, reason) in bad {
-            let said = errors
+            let message = errors
                 .iter()
                 .map(ToString::to_string)
-                .find(|said| said.contains(&format!("{name}.toml")))
+                .find(|message| message.contains(&format!("{name}.toml")))
                 .unwrap();
-            assert!(said.contains(reason), "{said}");
+            assert!(message.contains(reason), "{message}");
         }
     }
 }

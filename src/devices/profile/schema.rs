@@ -73,7 +73,7 @@ pub(crate) struct Match {
     /// The bits of the product that count, for makers who number by a pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_mask: Option<u16>,
-    /// A USB bridge that all sorts of devices have: told, and never taken unasked.
+    /// A USB bridge that all sorts of devices have: listed, and never taken unasked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generic_bridge: bool,
 }

@@ -83,7 +83,7 @@ impl Token {
 }
 
 impl Template {
-    /// Its bytes; `None` when the payload is longer than a length field of it can say.
+    /// Its bytes; `None` when the payload is longer than a length field of it can hold.
     pub fn filled(&self, payload: &[u8], amount: &str, wallet: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for token in &self.tokens {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_says_what_is_allowed() {
+    fn what_is_no_template_is_refused_with_what_is_allowed() {
         for (bad, reason) in [
             ("0", "two hexadecimal digits"),
             ("+1", "two hexadecimal digits"),

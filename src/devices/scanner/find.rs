@@ -1,4 +1,4 @@
-//! From a line of oplati.conf to an open device: where it is now, which profile holds, and what to say
+//! From a line of oplati.conf to an open device: where it is now, which profile holds, and what to report
 //! when it is not as it should be.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +73,7 @@ pub(super) struct Opened {
     pub nodes: usize,
 }
 
-/// What a look at a device tells; `Connected` means that it could be opened.
+/// What a look at a device shows; `Connected` means that it could be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// The node, or as oplati.conf has it.
@@ -89,7 +89,7 @@ pub struct Located {
 pub(super) type NotOpened = (DeviceState, String);
 
 impl DeviceLocator {
-    /// One for the devices of this machine, with what `[Scanner]` says of them.
+    /// One for the devices of this machine, with what `[Scanner]` sets for them.
     pub fn new(registry: Arc<Registry>, settings: &ScannerSettings) -> DeviceLocator {
         DeviceLocator {
             registry,
@@ -346,7 +346,7 @@ impl DeviceLocator {
     }
 
     /// The node behind a name, and what sysfs knows of it. A known scanner that speaks otherwise than
-    /// the setting says explains why there is none.
+    /// the setting states explains why there is none.
     fn node(&self, path: &Path, wanted: Mode) -> Result<(PathBuf, Option<Candidate>), NotOpened> {
         let Ok(node) = std::fs::canonicalize(path) else {
             let missing = || (DeviceState::Missing, "no such node".to_owned());
@@ -370,7 +370,7 @@ impl DeviceLocator {
         Err((DeviceState::WrongMode { is }, why))
     }
 
-    /// A scanner that nobody has and that is in a mode of which somebody says that it is wrong.
+    /// A scanner that nobody has and that is in a mode that `is_wrong` names as wrong.
     fn misused(&self, is_wrong: impl Fn(Mode) -> bool) -> Option<NotOpened> {
         let candidates = sysfs::candidates(&self.root);
         let claims = lock(&self.claims);
@@ -470,7 +470,7 @@ mod tests {
         for device in [hid(), ScannerDevice::Auto] {
             assert_eq!(state(&locator(&tree), device), wrong);
         }
-        // A keyboard is what the setting says: it has another name.
+        // A keyboard is what the setting states: it has another name.
         let path = "/nonexistent/event9".into();
         let keyboard = ScannerDevice::Keyboard { path };
         assert_eq!(state(&locator(&tree), keyboard), DeviceState::Missing);

@@ -3,7 +3,7 @@
 //! A scanner at 9600 baud needs a millisecond for a character, one on USB sends packets of 64 bytes
 //! a few milliseconds apart; some have no terminator at all. Waiting 100 ms after the last byte is
 //! safe for both and not felt by a cashier. With a terminator there is no wait. A QR code may hold CR
-//! and LF: a profile says whether they end a code.
+//! and LF: a profile states whether they end a code.
 //!
 //! Silence is what the reader has seen: it looked for bytes, waited, and none came. Bytes that were
 //! there while the reader had no processor belong to the code before them, however late they are read.
@@ -33,7 +33,7 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// As a profile says.
+    /// As a profile states.
     pub fn of(serial: &Serial) -> Framing {
         Framing {
             quiet: serial.quiet(),

@@ -46,12 +46,12 @@ pub(crate) enum DeviceState {
     },
     /// The node does not let us.
     NoPermission,
-    /// The scanner is there, but speaks otherwise than oplati.conf says.
+    /// The scanner is there, but speaks otherwise than oplati.conf states.
     WrongMode {
         /// How it speaks.
         is: Mode,
     },
-    /// It cannot be used for another reason, as the system tells it.
+    /// It cannot be used for another reason, as the system reports it.
     Failed(String),
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct Snapshot {
     pub state: DeviceState,
     /// The profile that holds.
     pub profile: Option<String>,
-    /// What the device says of itself: maker, product, serial number, release.
+    /// What the device reports of itself: maker, product, serial number, release.
     pub identity: Option<String>,
     /// Its answer to a firmware query, where its profile has one.
     pub firmware: Option<String>,
@@ -162,7 +162,7 @@ impl Settings {
         named.map_or_else(|| "auto".to_owned(), |(path, _)| path.display().to_string())
     }
 
-    /// Whether nobody said that there is one.
+    /// Whether no setting names one.
     fn is_optional(&self) -> bool {
         self.target.named().is_none()
     }

@@ -85,7 +85,7 @@ impl SerialSource {
         tracing::info!(node = %node.display(), bytes = lost, "A code that was under way when the port was opened is not taken");
     }
 
-    /// What the port has received and nobody has read; a port that does not tell has none.
+    /// What the port has received and nobody has read; a port that does not report it has none.
     fn waiting_bytes(&self) -> u64 {
         rustix::io::ioctl_fionread(port::descriptor(&self.port)).unwrap_or_default()
     }
@@ -159,7 +159,7 @@ impl Source for SerialSource {
             self.naks += 1;
             NAK
         };
-        // A scanner that does not hear it repeats the code.
+        // A scanner that does not get it repeats the code.
         if let Err(error) = self.port.write_all(&[answer]) {
             tracing::debug!(%error, "The scanner's code is not acknowledged");
         }

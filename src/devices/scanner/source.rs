@@ -11,7 +11,7 @@ use crate::model::scan::RawScan;
 pub enum Decoded {
     /// A whole code.
     Code {
-        /// What it says; `None` when that cannot be told, or nothing of it is printable.
+        /// Its text; `None` when that is not known, or nothing of it is printable.
         code: Option<Secret>,
         raw: RawScan,
     },
@@ -24,7 +24,7 @@ pub(super) trait Source: Send {
     /// What to wait for in `poll`.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
-    /// Takes what is there; an error, in English, says that the device is gone.
+    /// Takes what is there; an error, in English, means that the device is gone.
     fn read(&mut self, now: Duration) -> Result<Vec<Decoded>, String>;
 
     /// When silence will end something.

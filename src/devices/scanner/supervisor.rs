@@ -1,4 +1,4 @@
-//! All scanners of the till, and the thread that hears what is plugged in and out.
+//! All scanners of the till, and the thread that is notified what is plugged in and out.
 //!
 //! With `auto` the number of scanners follows what is there: one more worker is started whenever a
 //! device is there that can be nothing but a scanner, no worker has it and none is free. A scanner

@@ -2,7 +2,7 @@
 //!
 //! QR codes hold bytes; О!плати's hold ASCII, but goods' codes may hold anything. Scanners hand on
 //! UTF-8, or transcode to the Windows page of their country: what is no UTF-8 is read as CP1251.
-//! An AIM identifier (`]Q1`, ISO/IEC 15424) in front is not part of the code, and it tells whether the code is in the
+//! An AIM identifier (`]Q1`, ISO/IEC 15424) in front is not part of the code, and it shows whether the code is in the
 //! protocol of extended channel interpretations (ECI): `\000026` then announces a coding, and a backslash of the code
 //! comes twice. A byte order mark in front is no part of the code either.
 
@@ -15,7 +15,7 @@ use crate::base::text::cp1251;
 /// and `h` for Han Xin. What stands behind another bracket is the code's own.
 const AIM_SYMBOLOGIES: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUXYZcdeghopsuz";
 
-/// The modifiers of each symbology that say that the code is in the protocol of ECI: QR, `DataMatrix`, Aztec, PDF417,
+/// The modifiers of each symbology that show that the code is in the protocol of ECI: QR, `DataMatrix`, Aztec, PDF417,
 /// `MaxiCode`, `DotCode`, Han Xin.
 const ECI_MODIFIERS: [(u8, &[u8]); 7] = [
     (b'Q', b"246"),
@@ -46,7 +46,7 @@ pub enum Aim {
 
 /// The text of a frame; `None` when nothing printable is in it.
 ///
-/// GS (0x1D) stays, since it tells goods' marks; other control characters are noise of the line.
+/// GS (0x1D) stays, since it marks goods' codes; other control characters are noise of the line.
 pub fn decode(frame: &[u8], aim: Aim) -> Option<Secret> {
     let (aim, frame) = match aim {
         Aim::Strip => split_aim(frame),
@@ -91,7 +91,7 @@ fn is_eci([_, symbology, modifier]: AimId) -> bool {
 }
 
 /// The code without the names of codings, and with each doubled backslash single. Which coding it is need not be
-/// known: bytes are told apart as those of scanners that announce none.
+/// known: bytes are distinguished as those of scanners that announce none.
 fn without_eci(frame: &[u8]) -> Cow<'_, [u8]> {
     let mut code = Vec::with_capacity(frame.len());
     let mut rest = frame;

@@ -16,7 +16,7 @@ const WITHIN_A_CODE: Duration = Duration::from_millis(1);
 /// Longer than any silence that a profile may name.
 const BEYOND_ANY_SILENCE: Duration = Duration::from_secs(60);
 
-/// What does not come out as the profile says, English.
+/// What does not come out as the profile states, English.
 pub fn failures(profile: &Profile) -> Vec<String> {
     let vectors = profile.vectors.iter().enumerate();
     let failed = vectors.filter_map(|(index, vector)| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_that_lies_is_told() {
+    fn a_wrong_vector_is_reported() {
         let mut profile = Registry::built_in().get("generic-serial").unwrap().clone();
         profile.vectors[0].codes = vec!["other".to_owned()];
         assert!(failures(&profile)[0].contains("is read and not"));

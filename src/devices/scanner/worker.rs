@@ -26,10 +26,10 @@ use crate::model::scan::{RawScan, Scan};
 
 /// First pause before a device is looked for again; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// A replugged scanner is back within a second, even where no uevent tells of it.
+/// A replugged scanner is back within a second, even where no uevent reports it.
 const MAX_PAUSE: Duration = Duration::from_millis(800);
 
-/// Until udev has given a node its rights and names, what can be said of it may be wrong.
+/// Until udev has given a node its rights and names, what can be reported of it may be wrong.
 const UDEV_TAKES: Duration = Duration::from_secs(1);
 
 /// Wakes a thread that sleeps in `poll`, to look again or to stop.
@@ -456,7 +456,7 @@ impl Worker {
             state,
         };
         if self.settings.events.try_send(event).is_err() {
-            tracing::debug!(device, "Nobody hears of the scanner's state");
+            tracing::debug!(device, "Nobody gets the scanner's state");
         }
     }
 }

@@ -215,7 +215,7 @@ fn closer_questions_are_listed_and_turned_away_where_that_is_the_rule() {
 }
 
 #[test]
-fn the_rules_are_told_and_changed_one_by_one() {
+fn the_rules_are_returned_and_changed_one_by_one() {
     let bench = Bench::new();
     let (status, rules) = bench.get("/sim/service", &[]);
     let expected = json!({

@@ -185,7 +185,7 @@ async fn of_a_copied_request_the_second_answer_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_turned_away_is_told_for_how_long() {
+async fn who_is_turned_away_gets_the_time_to_wait() {
     let bench = Bench::new();
     let (address, serving) = served(bench.sim.clone()).await;
     let token = bench.token.clone().unwrap();

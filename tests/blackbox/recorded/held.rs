@@ -11,7 +11,7 @@ use super::service::Service;
 use super::{begin, ends, restart, till, until, until_past, watch};
 use crate::harness::{Till, assert_holds, wait_for, wait_until};
 
-/// `timeout` of the till, unless a test says otherwise.
+/// `timeout` of the till, unless a test sets another.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A busy machine may read a request so much later than it was sent.
 const ARRIVAL_TOLERANCE: Duration = Duration::from_millis(150);

@@ -69,11 +69,11 @@ impl Answer {
     }
 
     /// The recorded shape of an error; `lang_en` was empty wherever `lang_ru` was.
-    pub fn error(status: u16, internal_code: &str, said: &str, to_buyer: &str) -> Answer {
+    pub fn error(status: u16, internal_code: &str, to_developers: &str, to_buyer: &str) -> Answer {
         let body = json!({
             "code": status.to_string(),
             "internalCode": internal_code,
-            "devMessage": format!("RegNum OPL000011111: {said}"),
+            "devMessage": format!("RegNum OPL000011111: {to_developers}"),
             "userMessage": {"lang_ru": to_buyer, "lang_en": ""},
         });
         Answer::of(status, body.to_string())

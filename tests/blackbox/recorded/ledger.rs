@@ -88,8 +88,8 @@ pub struct Session {
     pub joined: bool,
     /// Ended by the test before its life is over.
     pub ended: bool,
-    /// When the till was first told that it is over.
-    pub told_over: Option<Instant>,
+    /// When it was first reported to the till as over.
+    pub reported_over: Option<Instant>,
     /// Questions that were answered.
     asked: usize,
     /// It had a payment.
@@ -202,10 +202,10 @@ pub struct Ledger {
     pub is_token_issued: bool,
 }
 
-/// What the service tells of a second payment in one session, though the first was paid.
+/// What the service answers to a second payment in one session, though the first was paid.
 pub fn refusal() -> Answer {
-    let said = "Операция отклонена. Продавец не сформировал требование об оплате!";
-    Answer::error(400, "", said, "")
+    let text = "Операция отклонена. Продавец не сформировал требование об оплате!";
+    Answer::error(400, "", text, "")
 }
 
 impl Ledger {
@@ -213,10 +213,10 @@ impl Ledger {
         self.wrong.push(sentence.into());
     }
 
-    /// Whether the till is to be told that a session is over.
+    /// Whether a session is to be reported to the till as over.
     fn is_over(&self, session: &Session) -> bool {
         let is_old = session.opened.elapsed() >= self.plan.life;
-        session.told_over.is_some() || (!session.joined && (session.ended || is_old))
+        session.reported_over.is_some() || (!session.joined && (session.ended || is_old))
     }
 
     /// Sessions that a buyer could still join.
@@ -232,8 +232,8 @@ impl Ledger {
 
     pub fn tokens(&mut self) -> Answer {
         if self.plan.password.is_some() || self.is_token_issued {
-            let said = "Токен уже существует или касса работает в режиме пароля";
-            return Answer::error(400, "", said, said);
+            let text = "Токен уже существует или касса работает в режиме пароля";
+            return Answer::error(400, "", text, text);
         }
         self.is_token_issued = true;
         Answer::ok(json!({"token": super::rules::TOKEN}).to_string())
@@ -259,7 +259,7 @@ impl Ledger {
             code: format!("{:05}", 40_217 + 1_311 * number),
             joined: false,
             ended: false,
-            told_over: None,
+            reported_over: None,
             asked: 0,
             spent: false,
         };
@@ -285,9 +285,9 @@ impl Ledger {
         let is_over = self.is_over(&self.sessions[at]);
         let session = &mut self.sessions[at];
         if is_over {
-            session.told_over.get_or_insert_with(Instant::now);
-            let said = "Превышено время ожидания клиента.";
-            return Answer::error(400, "166", said, said);
+            session.reported_over.get_or_insert_with(Instant::now);
+            let text = "Превышено время ожидания клиента.";
+            return Answer::error(400, "166", text, text);
         }
         session.joined |= joins_after.is_some_and(|questions| session.asked >= questions);
         session.asked += 1;

@@ -12,8 +12,8 @@ use super::service::Service;
 use super::{begin, ends, no_line_is_empty, till, until};
 use crate::harness::{Till, refused, wait_until};
 
-/// What `devMessage` of the recorded refusal says.
-const SAID: &str = "Продавец не сформировал требование об оплате!";
+/// The text of `devMessage` of the recorded refusal.
+const DEV_MESSAGE: &str = "Продавец не сформировал требование об оплате!";
 
 /// The request for money was refused, and the report was asked after it and before the end.
 fn was_looked_up(service: &Service) {
@@ -27,7 +27,7 @@ fn was_looked_up(service: &Service) {
     );
 }
 
-/// The refusal was told after one look.
+/// The refusal was reported after one look.
 fn no_shift_was_asked_twice(service: &Service) {
     let refused = service.seen(Call::Payments)[0].answered_at.unwrap();
     let mut shifts: Vec<String> = service
@@ -44,14 +44,14 @@ fn no_shift_was_asked_twice(service: &Service) {
 }
 
 /// The cashier reads a line of our own, support reads the service's words.
-fn is_told_as_refused(operation: &Value) {
+fn is_reported_as_refused(operation: &Value) {
     let error = &operation["error"];
     assert_eq!(error["code"], "service_rejected", "{operation}");
     assert_eq!(operation["message"], error["message"]);
     let is_russian = |c: char| ('а'..='я').contains(&c);
     let message = error["message"].as_str().unwrap();
     assert!(
-        message.chars().any(is_russian) && !message.contains(SAID),
+        message.chars().any(is_russian) && !message.contains(DEV_MESSAGE),
         "not a line of our own: {message}"
     );
     let remedy = error["remedy"].as_str().unwrap();
@@ -60,7 +60,10 @@ fn is_told_as_refused(operation: &Value) {
 
 fn has_the_services_words(operation: &Value) {
     let detail = operation["error"]["detail"].as_str().unwrap();
-    assert!(detail.contains(SAID), "devMessage is lost: {operation}");
+    assert!(
+        detail.contains(DEV_MESSAGE),
+        "devMessage is lost: {operation}"
+    );
 }
 
 /// A till with one paid sale of 19.99, whose next reversal is refused.
@@ -128,7 +131,7 @@ fn a_first_copy_that_waits_for_the_buyer_goes_on() {
 }
 
 #[test]
-fn a_refusal_with_nothing_in_the_report_is_told_at_once_and_in_our_words() {
+fn a_refusal_with_nothing_in_the_report_is_reported_at_once_and_in_our_words() {
     for (mode, empty_shift_is_404) in [(0, false), (1, false), (2, false), (2, true)] {
         let service = Service::start();
         let nothing = Pay::Copy {
@@ -145,7 +148,7 @@ fn a_refusal_with_nothing_in_the_report_is_told_at_once_and_in_our_words() {
         let operation = ends(&till, "s-1", "failed");
         was_looked_up(&service);
         no_shift_was_asked_twice(&service);
-        is_told_as_refused(&operation);
+        is_reported_as_refused(&operation);
         has_the_services_words(&operation);
     }
 }
@@ -153,14 +156,14 @@ fn a_refusal_with_nothing_in_the_report_is_told_at_once_and_in_our_words() {
 #[test]
 fn the_services_own_words_come_first_where_it_has_some() {
     let service = Service::start();
-    let said = "Превышен лимит по операциям.";
-    let refusal = Answer::error(400, "31", "limit", said);
+    let text = "Превышен лимит по операциям.";
+    let refusal = Answer::error(400, "31", "limit", text);
     service.trouble(Call::Payments, 1, refusal);
     let till = till(&service, 2, &[]);
     begin(&till, "s-1", 100);
     let operation = ends(&till, "s-1", "failed");
     was_looked_up(&service);
-    assert_eq!(operation["message"], said);
+    assert_eq!(operation["message"], text);
     let detail = operation["error"]["detail"].as_str().unwrap();
     assert!(detail.contains("31"), "internalCode is lost: {operation}");
 }
@@ -175,7 +178,7 @@ fn a_payment_that_appears_after_its_refusal_is_reversed() {
     service.plan(|plan| plan.pay = [hidden].into());
     let till = till(&service, 2, &[("settle", "6")]);
     begin(&till, "s-1", 1999);
-    is_told_as_refused(&ends(&till, "s-1", "failed"));
+    is_reported_as_refused(&ends(&till, "s-1", "failed"));
     assert_eq!(service.balance(), 1999);
     service.list_all();
     until_balance(&service, 0);
@@ -196,7 +199,7 @@ fn a_payment_that_appears_much_later_is_reversed_by_the_reconciliation() {
     let till = till(&service, 2, &[]);
     begin(&till, "s-1", 1999);
     let operation = ends(&till, "s-1", "failed");
-    is_told_as_refused(&operation);
+    is_reported_as_refused(&operation);
     let refused = service.seen(Call::Payments)[0].answered_at.unwrap();
     // The look after `settle` found nothing.
     wait_until("the look after settle", || {
@@ -287,7 +290,7 @@ fn a_refused_refund_that_is_absent_failed() {
     let (service, till) = sold(false);
     give_back(&till, 500);
     let operation = ends(&till, "r-1", "failed");
-    is_told_as_refused(&operation);
+    is_reported_as_refused(&operation);
     assert_eq!(service.balance(), 1999);
     assert_eq!(service.seen(Call::Reversals).len(), 1);
     let refused = service.seen(Call::Reversals)[0].answered_at.unwrap();
@@ -307,7 +310,7 @@ fn a_refused_cancellation_that_is_absent_waits_for_a_person() {
     });
     let operation = till.operation("c-1");
     no_line_is_empty(&till, &operation);
-    is_told_as_refused(&operation);
+    is_reported_as_refused(&operation);
     assert_eq!(service.balance(), 1999);
 }
 
@@ -328,12 +331,12 @@ fn a_person_closes_it_with_a_word_on_what_has_happened_and_the_books_follow() {
         assert!(detail.contains("not_carried_out"), "{problem}");
     }
     let silent = ["queue", "settle", "c-1", "--reason", "checked"];
-    let told = till.verb(&silent).output().unwrap();
-    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    let output = till.verb(&silent).output().unwrap();
+    assert_eq!(output.status.code(), Some(64), "{output:?}");
     assert_eq!(till.operation("c-1")["state"], "queued");
-    let said = [silent.as_slice(), &["--outcome", "not_carried_out"]].concat();
-    let told = till.verb(&said).output().unwrap();
-    assert!(told.status.success(), "{told:?}");
+    let with_outcome = [silent.as_slice(), &["--outcome", "not_carried_out"]].concat();
+    let output = till.verb(&with_outcome).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
     let operation = till.operation("c-1");
     assert_eq!(operation["state"], "failed");
     no_line_is_empty(&till, &operation);

@@ -184,7 +184,7 @@ fn no_cards_is_an_empty_list_and_no_failure() {
 }
 
 #[test]
-fn refunds_and_cancellations_move_the_money_they_say() {
+fn refunds_and_cancellations_move_the_money_they_state() {
     let service = Service::start();
     let till = till(&service, 2, &[]);
     begin(&till, "s-1", 1999);

@@ -33,7 +33,7 @@ impl Shared {
     }
 }
 
-/// The service; when it is dropped, it says what the till did wrong.
+/// The service; when it is dropped, it reports what the till did wrong.
 pub struct Service {
     shared: Arc<Shared>,
     over: Arc<AtomicBool>,
@@ -188,10 +188,10 @@ impl Service {
         })
     }
 
-    /// Waits until the till was told that a session is over.
-    pub fn until_told_over(&self, session: &str) -> Instant {
+    /// Waits until a session was reported to the till as over.
+    pub fn until_reported_over(&self, session: &str) -> Instant {
         wait_for("the word that the session is over", || {
-            self.session(session).told_over
+            self.session(session).reported_over
         })
     }
 

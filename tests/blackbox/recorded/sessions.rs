@@ -19,7 +19,7 @@ use crate::sales::qr_on;
 const LIFE: Duration = Duration::from_secs(6);
 /// The tills of these tests ask for a session once in a second, and a little more.
 const QUESTION_INTERVAL: Duration = Duration::from_millis(1500);
-/// So long the till may take to hear that a session is over and to clear its code away.
+/// So long the till may take to get that a session is over and to clear its code away.
 const CLEARING_TOLERANCE: Duration = Duration::from_secs(1);
 /// More than any test asks.
 const ALWAYS: usize = usize::MAX;
@@ -34,16 +34,16 @@ fn short_lived() -> Service {
     service
 }
 
-/// Nobody sees the code of a session after the till was told that it is over.
+/// Nobody sees the code of a session after it was reported to the till as over.
 fn until_renewed(service: &Service, till: &Till, id: &str, old: &Session) -> Session {
-    let told = service.until_told_over(&old.id);
+    let reported = service.until_reported_over(&old.id);
     let number = service.sessions().iter().position(|one| one.id == old.id);
     watch(till, id, "the next session's code", |operation| {
         let shown = &operation["shows"];
         let shows =
             |one: &Session| *shown == json!({"qr": one.qr}) || *shown == json!({"code": one.code});
         assert!(
-            !shows(old) || told.elapsed() < CLEARING_TOLERANCE,
+            !shows(old) || reported.elapsed() < CLEARING_TOLERANCE,
             "the code of a session that is over is still shown"
         );
         service.sessions().into_iter().skip(number? + 1).find(shows)
@@ -66,7 +66,7 @@ fn with_two_sessions(service: &Service) -> (Till, Session, Session) {
         sessions.get(at + 1).cloned()
     });
     until_shown(&till, "s-1", &new.qr);
-    assert!(service.session(&old.id).told_over.is_none());
+    assert!(service.session(&old.id).reported_over.is_none());
     (till, old, new)
 }
 
@@ -106,8 +106,8 @@ fn is_on_record(till: &Till, sessions: &[Session]) {
     let steps = format!("{steps:?}");
     for session in sessions {
         let tail = session.qr.get(session.qr.len() - 4..).unwrap();
-        assert!(events.contains(tail), "no event tells of …{tail}: {events}");
-        assert!(log.contains(tail), "the log does not tell of …{tail}");
+        assert!(events.contains(tail), "no event holds …{tail}: {events}");
+        assert!(log.contains(tail), "the log does not show …{tail}");
         for (place, text) in [("events", &events), ("log", &log), ("steps", &steps)] {
             assert!(!text.contains(&session.qr), "a whole QR stands in {place}");
         }
@@ -143,13 +143,16 @@ fn the_old_session_is_asked_until_it_ends_and_no_longer() {
         asked.filter(|one| one.at > new.opened).count() >= 2
     });
     service.end(&old.id);
-    let told = service.until_told_over(&old.id);
+    let reported = service.until_reported_over(&old.id);
     let before = service.questions(&new.id).len();
     wait_until("further questions for the new session", || {
         service.questions(&new.id).len() >= before + 3
     });
     let last = service.questions(&old.id).last().unwrap().at;
-    assert!(last <= told, "a session that is over is still asked for");
+    assert!(
+        last <= reported,
+        "a session that is over is still asked for"
+    );
     service.join(&new.id);
     ends(&till, "s-1", "done");
 }
@@ -172,7 +175,7 @@ fn in_mode_1_the_code_changes_only_at_the_end_of_its_session() {
                 // The till knows the life to one question, and shows no code that may be over.
                 let is_ending = old.opened.elapsed() + QUESTION_INTERVAL >= LIFE;
                 assert!(
-                    is_ending || old.told_over.is_some(),
+                    is_ending || old.reported_over.is_some(),
                     "the cashier's code changed while it was good"
                 );
             }
@@ -187,14 +190,14 @@ fn in_mode_1_the_code_changes_only_at_the_end_of_its_session() {
 }
 
 #[test]
-fn without_a_next_session_the_display_says_so_and_recovers() {
+fn without_a_next_session_the_display_shows_it_and_recovers() {
     let service = short_lived();
     let till = till_with_display(&service, 2, &[("timeout", "15")]);
     begin(&till, "s-1", 1999);
     let first = service.until_session(1);
     until_shown(&till, "s-1", &first.qr);
     service.trouble(Call::DemandPayment, ALWAYS, Answer::Close);
-    service.until_told_over(&first.id);
+    service.until_reported_over(&first.id);
     let operation = watch(&till, "s-1", "a till that shows nothing", |operation| {
         operation["shows"].is_null().then(|| operation.clone())
     });
@@ -291,7 +294,7 @@ fn in_mode_0_the_buyer_scans_anew() {
     // Nobody answers on the phone.
     watch(&till, "s-1", "the end of the session", |_| {
         let is_paid = !service.sales().is_empty();
-        (is_paid || service.session(&first.id).told_over.is_some()).then_some(())
+        (is_paid || service.session(&first.id).reported_over.is_some()).then_some(())
     });
     if service.sales().is_empty() {
         until(&till, "s-1", "awaiting_scan");

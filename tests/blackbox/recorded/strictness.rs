@@ -164,18 +164,18 @@ fn a_second_request_for_money_is_refused_as_recorded_and_noticed() {
     assert_eq!((status, &error["code"]), (400, &json!("400")));
     assert_eq!(error["internalCode"], "");
     assert_eq!(error["userMessage"], json!({"lang_ru": "", "lang_en": ""}));
-    let said = error["devMessage"].as_str().unwrap();
+    let text = error["devMessage"].as_str().unwrap();
     assert!(
-        said.starts_with("RegNum OPL")
-            && said.ends_with("Продавец не сформировал требование об оплате!"),
-        "{said}"
+        text.starts_with("RegNum OPL")
+            && text.ends_with("Продавец не сформировал требование об оплате!"),
+        "{text}"
     );
     is_noticed(&service, "was sent a second time");
     assert_eq!(service.balance(), 700);
 }
 
 #[test]
-fn a_session_that_is_over_is_told_for_ever_and_pays_nothing() {
+fn a_session_that_is_over_is_reported_for_ever_and_pays_nothing() {
     let service = Service::start();
     service.plan(|plan| plan.joins_after = None);
     let (_, session) = ask(&service, "POST", "demandPayment", r#"{"paymentMode": 3}"#);
@@ -187,8 +187,8 @@ fn a_session_that_is_over_is_told_for_ever_and_pays_nothing() {
     for _ in 0..2 {
         let (status, error) = ask(&service, "GET", &path, "");
         assert_eq!((status, &error["internalCode"]), (400, &json!("166")));
-        let said = &error["userMessage"]["lang_ru"];
-        assert_eq!(said, "Превышено время ожидания клиента.");
+        let text = &error["userMessage"]["lang_ru"];
+        assert_eq!(text, "Превышено время ожидания клиента.");
         service.join(&id);
     }
     is_noticed(&service, "two questions came");

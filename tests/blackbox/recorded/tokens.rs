@@ -45,19 +45,19 @@ fn sale_against(call: Call, answer: Answer) -> Value {
     operation
 }
 
-fn is_told(operation: &Value, code: &str, message: &str, remedy: &str) {
+fn is_reported(operation: &Value, code: &str, message: &str, remedy: &str) {
     let error = &operation["error"];
     assert_eq!(error["code"], code, "{operation}");
     assert_eq!(operation["message"], message);
-    let said = error["remedy"].as_str().unwrap();
-    assert!(said.contains(remedy), "{said}");
+    let shown = error["remedy"].as_str().unwrap();
+    assert!(shown.contains(remedy), "{shown}");
 }
 
 #[test]
 fn a_token_that_exists_is_known_by_its_message() {
     for answer in spellings(EXISTS) {
         let operation = sale_against(Call::Tokens, answer);
-        is_told(&operation, "token_exists", EXISTS, "Сбросьте токен");
+        is_reported(&operation, "token_exists", EXISTS, "Сбросьте токен");
     }
 }
 
@@ -65,7 +65,7 @@ fn a_token_that_exists_is_known_by_its_message() {
 fn a_token_that_was_reset_is_known_by_its_message() {
     for answer in spellings(NEEDED) {
         let operation = sale_against(Call::DemandPayment, answer);
-        is_told(&operation, "token_needed", NEEDED, "token.conf");
+        is_reported(&operation, "token_needed", NEEDED, "token.conf");
     }
 }
 
@@ -74,7 +74,7 @@ fn in_token_mode_401_and_403_mean_the_token() {
     for status in [401, 403] {
         let answer = Answer::error(status, "", "Доступ запрещён", "");
         let operation = sale_against(Call::DemandPayment, answer);
-        is_told(&operation, "token_needed", NEEDED, "token.conf");
+        is_reported(&operation, "token_needed", NEEDED, "token.conf");
     }
 }
 

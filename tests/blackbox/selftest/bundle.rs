@@ -14,9 +14,9 @@ fn a_bundle_needs_the_name_of_a_file() {
     for name in ["-", ""] {
         let mut verb = till.verb(&["selftest", "--save", name]);
         let output = verb.current_dir(till.folder.path()).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(64), "{told}");
-        assert!(told.contains("the name of a file is needed"), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{stderr}");
+        assert!(stderr.contains("the name of a file is needed"), "{stderr}");
     }
     assert!(!till.path("-").exists());
 }
@@ -34,8 +34,8 @@ fn a_bundle_takes_the_place_of_a_file_only() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(74), "{output:?}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(said.contains("name a new file"), "{said}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(stderr.contains("name a new file"), "{stderr}");
     }
     assert!(place.is_symlink());
 }

@@ -58,11 +58,11 @@ impl Loop {
 
     fn begin(&self, scans: usize) {
         let requested = json!({"interactive": true, "display": "display1", "scans": scans});
-        let (status, told) = self.till.post("/v1/devices/scanner1/test", requested);
+        let (status, device) = self.till.post("/v1/devices/scanner1/test", requested);
         assert_eq!(
-            (status, &told["test"]["state"]),
+            (status, &device["test"]["state"]),
             (200, &json!("running")),
-            "{told}"
+            "{device}"
         );
     }
 
@@ -136,7 +136,7 @@ fn line(text: String) -> Vec<u8> {
     format!("{text}\r\n").into_bytes()
 }
 
-/// A fault, what it makes of a code, and what finding and remedy say.
+/// A fault, what it makes of a code, and what finding and remedy hold.
 type Fault = (
     &'static str,
     fn(&str) -> Vec<u8>,
@@ -315,10 +315,10 @@ fn a_buyer_ends_a_test_and_a_test_can_be_stopped() {
         .till
         .post("/v1/devices/scanner1/test", json!({"interactive": true}));
     assert_eq!(status, 409);
-    let (status, told) = bench
+    let (status, device) = bench
         .till
         .ask("DELETE", "/v1/devices/scanner1/test", json!(null));
-    assert_eq!((status, &told["test"]["state"]), (200, &json!("done")));
+    assert_eq!((status, &device["test"]["state"]), (200, &json!("done")));
     for (path, body, status) in [
         ("/v1/devices/scanner9/test", json!({}), 404),
         (
@@ -347,8 +347,8 @@ fn the_closed_loop_works_on_the_command_line_with_the_daemon_and_without() {
             bench.scanner.read(&code);
         }
         let output = child.wait_with_output().unwrap();
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let checks = told["checks"].as_array().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap();
         let speed = checks
             .iter()
             .find(|check| check["id"] == "scanner.speed")
@@ -386,6 +386,6 @@ fn a_test_that_is_refused_is_a_finding_and_the_report_is_written() {
 fn a_test_needs_no_body() {
     let mut bench = Loop::new();
     bench.start();
-    let (status, told) = bench.till.post("/v1/devices/scanner1/test", json!(null));
-    assert_eq!((status, &told["test"]["state"]), (200, &json!("done")));
+    let (status, device) = bench.till.post("/v1/devices/scanner1/test", json!(null));
+    assert_eq!((status, &device["test"]["state"]), (200, &json!("done")));
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Report, report_of};
 use crate::harness::{Sim, Till, serial_port, wait_for};
 
-/// The six digits that a pole display is told to show.
+/// The six digits that a pole display is to show.
 fn digits_on(display: &mut File) -> String {
     let mut came: Vec<u8> = Vec::new();
     loop {
@@ -35,12 +35,12 @@ fn the_digits_of_a_pole_display_are_typed_by_who_reads_them() {
     let sim = Sim::start(None);
     let more = format!("[Display]\ndevice = serial:{node}\nprofile = pole-epson-table-7\n");
     let till = Till::started(&sim.url, 1, &more);
-    let (status, told) = till.post("/v1/devices/display1/test", json!({"interactive": true}));
-    assert_eq!(status, 200, "{told}");
+    let (status, device) = till.post("/v1/devices/display1/test", json!({"interactive": true}));
+    assert_eq!(status, 200, "{device}");
     let code = digits_on(&mut display);
     assert_eq!(till.post("/v1/scans", json!({"text": code})).0, 200);
-    let told = till.get("/v1/devices").1;
-    let devices = told["devices"].as_array().unwrap();
+    let listed = till.get("/v1/devices").1;
+    let devices = listed["devices"].as_array().unwrap();
     let display = devices.iter().find(|device| device["name"] == "display1");
     let test = &display.unwrap()["test"];
     assert_eq!(test["state"], "done", "{test}");
@@ -68,7 +68,7 @@ fn wrong_digits_end_the_test_of_a_pole_display() {
     drop(typed);
     let report = Report {
         exit: output.status.code().unwrap(),
-        told: serde_json::from_slice(&output.stdout).unwrap(),
+        json: serde_json::from_slice(&output.stdout).unwrap(),
     };
     report.finds("wrong digits", "display.read", "fail", "profile");
 }
@@ -101,8 +101,8 @@ fn who_is_asked_for_digits_can_stop_the_daemons_test() {
     let output = child.wait_with_output().unwrap();
     drop(typed);
     assert_eq!(output.status.code(), Some(130));
-    let told = till.get("/v1/devices").1;
-    let devices = told["devices"].as_array().unwrap();
+    let listed = till.get("/v1/devices").1;
+    let devices = listed["devices"].as_array().unwrap();
     let display = devices.iter().find(|device| device["name"] == "display1");
     let test = &display.unwrap()["test"];
     assert_eq!(test["state"], "done", "{test}");
@@ -132,9 +132,9 @@ fn who_is_asked_for_digits_without_the_daemon_leaves_no_code_behind() {
     drop(typed);
     let report = Report {
         exit: output.status.code().unwrap(),
-        told: serde_json::from_slice(&output.stdout).unwrap(),
+        json: serde_json::from_slice(&output.stdout).unwrap(),
     };
-    assert_eq!((report.exit, &report.told["exit"]), (130, &json!(130)));
+    assert_eq!((report.exit, &report.json["exit"]), (130, &json!(130)));
     report.finds("stopped by Ctrl-C", "display.read", "skipped", "введите");
     // The first line was written once more.
     let flags = rustix::fs::fcntl_getfl(&display).unwrap();
@@ -150,7 +150,7 @@ fn who_is_asked_for_digits_without_the_daemon_leaves_no_code_behind() {
 }
 
 #[test]
-fn nobody_at_the_terminal_and_nothing_to_test_are_told() {
+fn nobody_at_the_terminal_and_nothing_to_test_are_reported() {
     let (_display, node, _slave) = serial_port();
     let sim = Sim::start(None);
     for runs in [true, false] {
@@ -172,8 +172,8 @@ fn nobody_at_the_terminal_and_nothing_to_test_are_told() {
             if runs {
                 till.start();
                 wait_for("the display's state", || {
-                    let told = till.get("/v1/devices").1;
-                    let devices = told["devices"].as_array()?;
+                    let listed = till.get("/v1/devices").1;
+                    let devices = listed["devices"].as_array()?;
                     let display = devices.iter().find(|one| one["kind"] == "display")?;
                     (display["state"] == "connected" || more.contains("not-there")).then_some(())
                 });

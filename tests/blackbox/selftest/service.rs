@@ -44,7 +44,7 @@ fn tls_server(certificate: &'static [u8]) -> u16 {
 }
 
 #[test]
-fn a_certificate_is_told_with_its_end_and_an_expired_one_found() {
+fn a_certificate_is_reported_with_its_end_and_an_expired_one_found() {
     let trusted = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/blackbox/tls/ca.pem");
     let look = |certificate| {
         let port = tls_server(certificate);
@@ -53,9 +53,9 @@ fn a_certificate_is_told_with_its_end_and_an_expired_one_found() {
         report_of(command.env("SSL_CERT_FILE", trusted))
     };
     let report = look(include_bytes!("../tls/good.der"));
-    let told = report.of("service.certificate");
+    let certificate = report.of("service.certificate");
     assert_holds(
-        told,
+        certificate,
         json!({"result": "pass", "detail": "действует до 01.01.2120"}),
     );
     let report = look(include_bytes!("../tls/expired.der"));
@@ -113,7 +113,7 @@ fn a_service_that_hangs_holds_nothing_up() {
     assert_eq!(report.of("config.read")["result"], "pass");
     println!(
         "all checks with a service that hangs: {} ms",
-        report.told["elapsed_ms"]
+        report.json["elapsed_ms"]
     );
 }
 

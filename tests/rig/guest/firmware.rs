@@ -18,7 +18,7 @@ const UHID_SET_REPORT: u32 = 13;
 const UHID_SET_REPORT_REPLY: u32 = 14;
 const EIO: u16 = 5;
 
-pub fn is_told_and_is_no_scan() -> String {
+pub fn is_reported_and_is_no_scan() -> String {
     let mut scanner = Uhid::new(Layout::Honeywell);
     scanner.ids = (0x0c2e, 0x0db3, "honeywell");
     scanner.descriptor.pop();
@@ -59,7 +59,7 @@ fn answer(scanner: &mut Uhid) {
             }
             UHID_OUTPUT => {
                 assert!(event[4..].starts_with(QUERY), "{:x?}", &event[4..20]);
-                // The kernel says how much was written behind the room for the longest report.
+                // The kernel reports how much was written behind the room for the longest report.
                 let size = u16::from_ne_bytes(event[4100..4102].try_into().unwrap());
                 assert_eq!(size, 64);
                 break;

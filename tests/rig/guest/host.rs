@@ -25,14 +25,14 @@ impl Host {
         }
     }
 
-    pub fn say(&self, text: &str) {
+    pub fn send(&self, text: &str) {
         let mut line = self.line.borrow_mut();
         line.0.write_all(format!("{text}\n").as_bytes()).unwrap();
     }
 
     /// Asks the host to do something, and waits until it is done.
     pub fn ask(&self, what: &str) -> String {
-        self.say(&format!("HOST {what}"));
+        self.send(&format!("HOST {what}"));
         let mut answer = String::new();
         self.line.borrow_mut().1.read_line(&mut answer).unwrap();
         let answer = answer.trim();

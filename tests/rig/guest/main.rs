@@ -51,19 +51,19 @@ fn is_of_this_guest(scene: &str) -> bool {
     let opens = [
         "codes of 1 to 2900 bytes, exact",
         "typed on for the till, exact",
-        "a scanner that tells its firmware",
+        "a scanner that reports its firmware",
         "screen fb, text console",
         "screen drm, two cards",
     ];
     !till::is_unit() || opens.contains(&scene)
 }
 
-/// Plays a scene and tells how it ended; whether all was as expected.
+/// Plays a scene and reports how it ended; returns whether all was as expected.
 fn plays(host: &Host, name: &str, scene: &mut dyn FnMut() -> String) -> bool {
     let began = Instant::now();
     match catch_unwind(AssertUnwindSafe(scene)) {
         Ok(report) => {
-            host.say(&format!(
+            host.send(&format!(
                 "{name:<34} {report}  ({:.1} s)",
                 began.elapsed().as_secs_f32()
             ));
@@ -72,11 +72,11 @@ fn plays(host: &Host, name: &str, scene: &mut dyn FnMut() -> String) -> bool {
         Err(reason) => {
             let text = reason.downcast_ref::<String>().cloned();
             let text = text.or(reason.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            host.say(&format!(
+            host.send(&format!(
                 "{name:<34} FAILED: {}",
                 text.unwrap_or_default().replace('\n', " ")
             ));
-            scenes::tell_log(host);
+            scenes::send_log(host);
             false
         }
     }
@@ -107,7 +107,7 @@ fn main() {
         Box::new(Ftdi { host: &host }),
     ];
     let (mut passed, mut failed) = (0, 0);
-    let mut tell = |name: &str, scene: &mut dyn FnMut() -> String| match name
+    let mut count = |name: &str, scene: &mut dyn FnMut() -> String| match name
         .contains(only)
         .then(|| plays(&host, name, scene))
     {
@@ -120,7 +120,7 @@ fn main() {
     } else {
         "scanner"
     };
-    host.say(&format!(
+    host.send(&format!(
         "{place:<34} latency, and back after a replug: median/most ms"
     ));
     for mut scanner in scanners {
@@ -130,27 +130,27 @@ fn main() {
         } else {
             replugs
         };
-        tell(scanner.kind(), &mut || {
+        count(scanner.kind(), &mut || {
             scenes::each_kind(scanner.as_mut(), rounds)
         });
         gadgets::clear();
     }
     for (name, scene) in scenes::OTHERS {
         if is_of_this_guest(name) {
-            tell(name, &mut || scene());
+            count(name, &mut || scene());
             gadgets::clear();
         }
     }
-    tell("a technician's walk", &mut || {
+    count("a technician's walk", &mut || {
         walk::from_wrong_mode_and_reset_token_to_a_paid_sale()
     });
     for (name, scene) in screens::ALL {
         if is_of_this_guest(name) {
-            tell(name, &mut || scene(&host));
+            count(name, &mut || scene(&host));
         }
     }
     if till::is_unit() {
-        tell("the package's unit holds", &mut || unit::holds());
+        count("the package's unit holds", &mut || unit::holds());
     }
-    host.say(&format!("DONE {passed} passed, {failed} failed"));
+    host.send(&format!("DONE {passed} passed, {failed} failed"));
 }

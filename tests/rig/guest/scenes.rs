@@ -29,7 +29,7 @@ const TIMED: usize = 20;
 pub type Scene = fn() -> String;
 pub const OTHERS: [(&str, Scene); 10] = [
     ("auto: two scanners, one person", auto_takes_scanners_only),
-    ("wrong mode is said in plain words", wrong_mode),
+    ("wrong mode is shown in plain words", wrong_mode),
     ("a scanner that is two keyboards", two_keyboards),
     ("codes of 1 to 2900 bytes, exact", exact_codes),
     ("typed on for the till, exact", typed_on),
@@ -38,8 +38,8 @@ pub const OTHERS: [(&str, Scene); 10] = [
     ("a port of somebody else", busy_port),
     ("an unknown scanner, identified", identified),
     (
-        "a scanner that tells its firmware",
-        crate::firmware::is_told_and_is_no_scan,
+        "a scanner that reports its firmware",
+        crate::firmware::is_reported_and_is_no_scan,
     ),
 ];
 
@@ -52,11 +52,11 @@ fn settings(scanner: &dyn Scanner) -> String {
 }
 
 /// The end of the daemon's log.
-pub fn tell_log(host: &Host) {
+pub fn send_log(host: &Host) {
     let log = fs::read_to_string("/linuxcash/logs/current/terminal.log").unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
     for line in lines.iter().skip(lines.len().saturating_sub(12)) {
-        host.say(&format!("    {line}"));
+        host.send(&format!("    {line}"));
     }
 }
 
@@ -141,7 +141,7 @@ fn spread(times: &mut [Duration]) -> String {
     }
 }
 
-/// As a technician does: the printed rule into a file, udev told.
+/// As a technician does: the printed rule into a file, udev triggered.
 fn bind_port() {
     wait_for("the bridge", || fs::metadata("/dev/ttyUSB0").ok());
     settle();
@@ -263,7 +263,7 @@ fn wrong_mode() -> String {
         assert!(reasons.contains("Сканер в режиме клавиатуры"), "{reasons}");
         assert_eq!(health["status"], "degraded");
     }
-    "told for hid: and serial:".to_owned()
+    "reported for hid: and serial:".to_owned()
 }
 
 /// One device with two keyboards types on either, and the desktop sees neither, though they come one
@@ -509,31 +509,31 @@ fn identified() -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(identify.stderr.take().unwrap());
-    let mut heard_until = |end: &str| {
+    let mut output_lines = BufReader::new(identify.stderr.take().unwrap());
+    let mut read_until = |end: &str| {
         let mut lines = Vec::new();
         while !lines.last().is_some_and(|line: &String| line.contains(end)) {
             let mut line = String::new();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "{lines:?}");
+            assert_ne!(output_lines.read_line(&mut line).unwrap(), 0, "{lines:?}");
             lines.push(line);
         }
         lines
     };
-    heard_until("press Enter");
+    read_until("press Enter");
     identify.stdin.take().unwrap().write_all(b"\n").unwrap();
-    heard_until("Plug the scanner in");
+    read_until("Plug the scanner in");
     acm.plug();
-    let lines = heard_until("Read this code");
-    let told = lines
+    let lines = read_until("Read this code");
+    let is_shown = lines
         .iter()
         .any(|line| line.contains("7777:0001") && line.contains("no profile"));
-    assert!(told, "{lines:?}");
+    assert!(is_shown, "{lines:?}");
     let qr: Vec<String> = lines
         .into_iter()
         .filter(|line| line.contains("48;5;231m"))
         .collect();
     acm.scan(crate::terminal_qr::qr_of_terminal(&qr).as_bytes());
-    heard_until("Profile written");
+    read_until("Profile written");
     let output = identify.wait_with_output().unwrap();
     assert!(output.status.success());
     let setting = String::from_utf8_lossy(&output.stdout).trim().to_owned();

@@ -115,8 +115,8 @@ fn digest(bytes: &[u8]) -> String {
         .spawn()
         .unwrap();
     sum.stdin.take().unwrap().write_all(bytes).unwrap();
-    let said = sum.wait_with_output().unwrap().stdout;
-    String::from_utf8_lossy(&said)
+    let sum_line = sum.wait_with_output().unwrap().stdout;
+    String::from_utf8_lossy(&sum_line)
         .split(' ')
         .next()
         .unwrap()
@@ -225,7 +225,7 @@ fn fb_under_the_console(host: &Host) -> String {
 }
 
 fn drm_on_both(host: &Host) -> String {
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     for id in ["bochs", "virtio"] {
         let screen = screen(id);
         // Names are taken in letters of either case.
@@ -244,12 +244,12 @@ fn drm_on_both(host: &Host) -> String {
         screen.reads(host, &payload);
         drop(till);
         screen.reads(host, "-");
-        told.push(format!(
+        shown.push(format!(
             "{node} {}x{}",
             screen.size.width, screen.size.height
         ));
     }
-    told.join(", ")
+    shown.join(", ")
 }
 
 /// A card as another program has it.
@@ -310,7 +310,7 @@ fn drm_with_another_master(host: &Host) -> String {
     desktop.show();
     let till = till(&format!("drm:{}", screen.connector));
     let busy = till.until("display1", "busy");
-    let said = busy["last_error"].as_str().unwrap().to_owned();
+    let busy_error = busy["last_error"].as_str().unwrap().to_owned();
     let health = till.ask("GET", "/v1/health", &Value::Null);
     assert!(
         health["reasons"]
@@ -345,7 +345,7 @@ fn drm_with_another_master(host: &Host) -> String {
     drop(ours);
     till.until("display1", "connected");
     screen.reads(host, &payload);
-    said
+    busy_error
 }
 
 fn drm_with_another_monitor(host: &Host) -> String {

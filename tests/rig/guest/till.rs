@@ -121,7 +121,7 @@ impl Till {
         let Some(mut daemon) = self.daemon.take() else {
             return run("systemctl", &["stop", "oplati"]);
         };
-        // `su` passes no signal on: the daemon itself must hear it.
+        // `su` passes no signal on: the daemon itself must get it.
         self.signal("-TERM");
         let _ = daemon.wait();
     }
@@ -210,7 +210,7 @@ impl Till {
         self.event("scan", |_| true)
     }
 
-    /// Lets a scanner read a code: what the daemon says of it, and when its last byte, report or key was
+    /// Lets a scanner read a code: what the daemon reports of it, and when its last byte, report or key was
     /// sent. A keyboard's keys get lost in the kernel when the daemon has no processor for long; the
     /// daemon counts the code as spoilt then, and the cashier reads it again.
     pub fn read(&self, scanner: &mut dyn Scanner, code: &[u8]) -> (Event, Instant) {

@@ -1,4 +1,4 @@
-//! That systemd holds the daemon in what the package's unit says: what the other scenes then do, they do
+//! That systemd holds the daemon to the package's unit: what the other scenes then do, they do
 //! under its restrictions.
 
 use std::fs;

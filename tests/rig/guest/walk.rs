@@ -1,5 +1,5 @@
 //! A technician's walk: the package is installed, the scanner is in the wrong mode, the token was reset. He does
-//! what `oplati selftest` says, and nothing else, until a buyer's code has paid a sale.
+//! what `oplati selftest` advises, and nothing else, until a buyer's code has paid a sale.
 
 use std::fs;
 use std::process::Command;
@@ -18,10 +18,10 @@ fn selftest() -> (i32, Vec<(String, String, String)>) {
         .env("LANG", "ru_RU.UTF-8")
         .output()
         .unwrap();
-    let told: Value = serde_json::from_slice(&output.stdout)
+    let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     let text = |check: &Value, name: &str| check[name].as_str().unwrap_or_default().to_owned();
-    let checks = told["checks"].as_array().unwrap().iter();
+    let checks = report["checks"].as_array().unwrap().iter();
     let found = checks
         .filter(|check| check["result"] == "fail")
         .map(|check| {

@@ -81,8 +81,8 @@ fn external(root: &Path) -> Result<Output, String> {
         return Err("the machine has just started, and a desktop may be about to".to_owned());
     }
     let external = connected.into_iter().filter(|output| !output.is_internal());
-    // A monitor that does not tell its size is larger than one that does: buyers' screens are made
-    // for machines and tell.
+    // A monitor that does not report its size is larger than one that does: buyers' screens are made
+    // for machines and report it.
     let smallest = external.enumerate().min_by_key(|(index, output)| {
         let pixels = output
             .pixels
@@ -100,7 +100,7 @@ pub(in crate::devices::display) struct AutoDriver {
     root: PathBuf,
     chosen: Option<Box<dyn Driver>>,
     /// The choice that was logged, so that it is logged once.
-    said: Option<Choice>,
+    logged: Option<Choice>,
 }
 
 impl AutoDriver {
@@ -108,12 +108,12 @@ impl AutoDriver {
         AutoDriver {
             root: root.to_owned(),
             chosen: None,
-            said: None,
+            logged: None,
         }
     }
 
-    fn say(&mut self, choice: &Choice) {
-        if self.said.as_ref() == Some(choice) {
+    fn log_once(&mut self, choice: &Choice) {
+        if self.logged.as_ref() == Some(choice) {
             return;
         }
         match choice {
@@ -127,7 +127,7 @@ impl AutoDriver {
                 tracing::info!(%why, "auto takes no screen for the buyer; the page /display is served");
             }
         }
-        self.said = Some(choice.clone());
+        self.logged = Some(choice.clone());
     }
 }
 
@@ -139,7 +139,7 @@ impl Driver for AutoDriver {
 
     fn open(&mut self) -> Result<Panel, PanelError> {
         let choice = choose(&self.root);
-        self.say(&choice);
+        self.log_once(&choice);
         let mut driver: Box<dyn Driver> = match choice {
             Choice::Drm { connector, .. } => Box::new(DrmDriver::new(Some(connector), &self.root)),
             Choice::Framebuffer { node, .. } => Box::new(FbDriver::new(node, &self.root)),

@@ -1,7 +1,7 @@
 //! `drm[:CONNECTOR]`: a screen of a graphics card, in the resolution that its monitor prefers.
 //!
 //! Two designs were weighed. Atomic commits change several planes at once, without tearing, and must
-//! be told of planes and properties that differ between drivers; the legacy calls SETCRTC and DIRTYFB
+//! be given planes and properties that differ between drivers; the legacy calls SETCRTC and DIRTYFB
 //! are carried out by every driver, old vendor kernels and those that speak atomic alike. A still
 //! picture on one plane gains nothing from atomic: legacy wins. For the same reason one buffer wins
 //! over two: a refresh of the monitor that meets a half-written picture is followed by a whole one.
@@ -65,7 +65,7 @@ impl DrmDriver {
         }
         let names: Vec<String> = all.iter().map(|output| output.name.clone()).collect();
         let meant = |output: &Output| match &self.connector {
-            // Whether a monitor is there is for the card to say: what sysfs has may be old.
+            // Whether a monitor is there, only the card reports: what sysfs has may be old.
             Some(name) => output.name.eq_ignore_ascii_case(name),
             None => output.is_connected,
         };
@@ -156,7 +156,7 @@ impl Card {
         }
     }
 
-    /// A call for masters only tells by its error that we are none any more.
+    /// A call for masters only shows by its error that we are none any more.
     fn failed(&self, error: &io::Error) -> PanelError {
         match errno(error) {
             Some(Errno::ACCESS | Errno::PERM) => self.taken(),
@@ -317,7 +317,7 @@ impl DrmPanel {
 
     /// Whether the monitor is the one for which the panel was opened.
     fn look_at_monitor(&self) -> Result<(), PanelError> {
-        // An ear that fails is as one that heard something.
+        // A socket that fails is treated as one that got an event.
         let changed = self
             .hotplug
             .as_ref()
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_missing_and_what_there_is_is_told() {
+    fn what_is_not_there_is_missing_and_what_there_is_is_listed() {
         let tree = Tree::new();
         let mut driver = DrmDriver::new(Some("HDMI-A-1".to_owned()), tree.path());
         assert_eq!(driver.node(), "drm:HDMI-A-1");

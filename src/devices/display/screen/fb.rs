@@ -89,7 +89,7 @@ impl Layout {
         // Rows may be longer than their pixels, so the stride is always the kernel's own.
         let stride = match fixed.line_length {
             0 => variable.virtual_width.max(width).saturating_mul(pixel),
-            told => told,
+            reported => reported,
         };
         if u64::from(stride) < u64::from(width) * u64::from(pixel) {
             return Err(format!(
@@ -115,10 +115,10 @@ impl Layout {
 }
 
 fn format(variable: &Variable, fixed: &Fixed) -> Result<Format, String> {
-    let told = variable.bits_per_pixel;
+    let bits = variable.bits_per_pixel;
     let colours = [variable.red, variable.green, variable.blue].map(pixels::Channel::from);
     let [red, _, blue] = colours;
-    let made = match (told, fixed.visual) {
+    let made = match (bits, fixed.visual) {
         (8, STATIC_PSEUDOCOLOR) => {
             return Err("a palette that cannot be changed is not supported".to_owned());
         }
@@ -126,10 +126,10 @@ fn format(variable: &Variable, fixed: &Fixed) -> Result<Format, String> {
         (8, _) if variable.grayscale == 1 || red.length == 0 => Ok(Format::grey()),
         (_, PSEUDOCOLOR | STATIC_PSEUDOCOLOR) => {
             return Err(format!(
-                "a palette of {told} bits is not supported, one of 8 is"
+                "a palette of {bits} bits is not supported, one of 8 is"
             ));
         }
-        // Some kernels say 16 bits while their rows have four bytes a pixel: the rows are right.
+        // Some kernels report 16 bits while their rows have four bytes a pixel: the rows are right.
         (16, _)
             if fixed.line_length
                 == variable.virtual_width.max(variable.width).saturating_mul(4) =>
@@ -139,7 +139,7 @@ fn format(variable: &Variable, fixed: &Fixed) -> Result<Format, String> {
             let colours = places.map(|offset| pixels::Channel { offset, length: 8 });
             Format::new(32, colours, pixels::Channel::default())
         }
-        _ => Format::new(told, colours, variable.alpha.into()),
+        _ => Format::new(bits, colours, variable.alpha.into()),
     };
     made.map_err(|error| error.to_string())
 }
@@ -166,7 +166,7 @@ struct FbPanel {
     root: PathBuf,
     /// Of the device.
     number: u32,
-    told: Variable,
+    reported: Variable,
     layout: Layout,
     /// The picture's bytes, all rows; empty before the first one.
     shown: Vec<u8>,
@@ -192,23 +192,23 @@ impl FbPanel {
             .open(path)
             .map_err(|error| io(&error))?;
         let number = rustix::fs::minor(file.metadata().map_err(|error| io(&error))?.rdev());
-        let told = ioctl::variable(&file).map_err(|error| refused(&node, error))?;
-        let is_set = ioctl::force(&file, told);
+        let reported = ioctl::variable(&file).map_err(|error| refused(&node, error))?;
+        let is_set = ioctl::force(&file, reported);
         if is_set == Err(Errno::BUSY) {
             return Err(taken(&node));
         }
         // Others refuse as well, and show their pictures all the same.
         let _ = ioctl::wake(&file);
-        let told = ioctl::variable(&file).map_err(|error| refused(&node, error))?;
+        let reported = ioctl::variable(&file).map_err(|error| refused(&node, error))?;
         let fixed = ioctl::fixed(&file).map_err(|error| refused(&node, error))?;
-        let layout = Layout::of(&told, &fixed)
+        let layout = Layout::of(&reported, &fixed)
             .map_err(|what| PanelError::Failed(format!("{node}: {what}")))?;
         let mut panel = FbPanel {
             file,
             path: path.to_owned(),
             root: root.to_owned(),
             number,
-            told,
+            reported,
             layout,
             shown: Vec::new(),
             palette: None,
@@ -228,7 +228,7 @@ impl FbPanel {
             DIRECTCOLOR => {
                 let Variable {
                     red, green, blue, ..
-                } = self.told;
+                } = self.reported;
                 let longest = red.length.max(green.length).max(blue.length);
                 let ramp = pixels::straight(longest);
                 // Shorter colours use the first entries of the tables only.
@@ -304,7 +304,7 @@ impl PixelPanel for FbPanel {
     }
 
     fn millimetres(&self) -> Option<Millimetres> {
-        millimetres(&self.told)
+        millimetres(&self.reported)
     }
 
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError> {
@@ -319,13 +319,13 @@ impl PixelPanel for FbPanel {
 
     fn watch(&mut self) -> Result<Watched, PanelError> {
         let node = self.path.display().to_string();
-        let told = ioctl::variable(&self.file).map_err(|error| refused(&node, error))?;
+        let reported = ioctl::variable(&self.file).map_err(|error| refused(&node, error))?;
         let same = |of: &Variable| (of.width, of.height, of.bits_per_pixel, of.red, of.blue);
-        if same(&told) != same(&self.told) {
+        if same(&reported) != same(&self.reported) {
             return Err(PanelError::Missing(format!("{node} has another mode")));
         }
         // The console scrolls by moving the visible area.
-        if ioctl::pan(&self.file, told) == Err(Errno::BUSY) {
+        if ioctl::pan(&self.file, reported) == Err(Errno::BUSY) {
             return Err(taken(&node));
         }
         if self.has_console() {
@@ -361,7 +361,7 @@ mod tests {
     }
 
     /// 16 bits, 5-6-5.
-    fn told(width: u32, height: u32) -> Variable {
+    fn reported(width: u32, height: u32) -> Variable {
         Variable {
             width,
             height,
@@ -386,15 +386,15 @@ mod tests {
     #[test]
     fn the_kernels_stride_is_taken_and_a_wrong_depth_is_seen() {
         // 1366 pixels of 16 bits in rows of 2752 bytes.
-        let layout = Layout::of(&told(1366, 768), &fixed(2752)).unwrap();
+        let layout = Layout::of(&reported(1366, 768), &fixed(2752)).unwrap();
         assert_eq!((layout.stride, layout.format.bytes()), (2752, 2));
         // 800 pixels "of 16 bits" in rows of 3200 bytes have 32.
-        let layout = Layout::of(&told(800, 480), &fixed(3200)).unwrap();
+        let layout = Layout::of(&reported(800, 480), &fixed(3200)).unwrap();
         assert_eq!(layout.format, Format::xrgb8888().unwrap());
         // Rows padded to a power of two are no such thing.
-        let layout = Layout::of(&told(800, 480), &fixed(4096)).unwrap();
+        let layout = Layout::of(&reported(800, 480), &fixed(4096)).unwrap();
         assert_eq!(layout.format.bytes(), 2);
-        let mut swapped = told(800, 480);
+        let mut swapped = reported(800, 480);
         (swapped.red, swapped.blue) = (swapped.blue, swapped.red);
         let layout = Layout::of(&swapped, &fixed(3200)).unwrap();
         assert_ne!(layout.format, Format::xrgb8888().unwrap());
@@ -402,42 +402,42 @@ mod tests {
 
     #[test]
     fn the_visible_area_is_found_where_the_console_moved_it() {
-        let mut moved = told(800, 480);
+        let mut moved = reported(800, 480);
         (moved.x_offset, moved.y_offset) = (3, 480);
         let layout = Layout::of(&moved, &fixed(1600)).unwrap();
         assert_eq!(layout.start, 480 * 1600 + 6);
     }
 
     #[test]
-    fn what_cannot_be_shown_is_said() {
-        let says = |variable: &Variable, fixed: &Fixed| Layout::of(variable, fixed).unwrap_err();
-        assert!(says(&told(0, 480), &fixed(10)).starts_with("0x480 pixels"));
-        assert!(says(&told(5000, 480), &fixed(10_000)).contains("3840"));
-        assert!(says(&told(800, 480), &fixed(100)).contains("rows of 100 bytes"));
+    fn what_cannot_be_shown_is_reported() {
+        let refusal = |variable: &Variable, fixed: &Fixed| Layout::of(variable, fixed).unwrap_err();
+        assert!(refusal(&reported(0, 480), &fixed(10)).starts_with("0x480 pixels"));
+        assert!(refusal(&reported(5000, 480), &fixed(10_000)).contains("3840"));
+        assert!(refusal(&reported(800, 480), &fixed(100)).contains("rows of 100 bytes"));
         let mono = Variable {
             bits_per_pixel: 1,
-            ..told(128, 64)
+            ..reported(128, 64)
         };
-        assert!(says(&mono, &fixed(16)).contains("1 bits per pixel"));
+        assert!(refusal(&mono, &fixed(16)).contains("1 bits per pixel"));
         let planes = Fixed {
             kind: 1,
             ..fixed(1600)
         };
-        assert!(says(&told(800, 480), &planes).contains("packed"));
+        assert!(refusal(&reported(800, 480), &planes).contains("packed"));
         let small = Fixed {
             memory_length: 1000,
             ..fixed(1600)
         };
-        assert!(says(&told(800, 480), &small).contains("1000 bytes of memory"));
+        assert!(refusal(&reported(800, 480), &small).contains("1000 bytes of memory"));
         let indexed = Variable {
             bits_per_pixel: 8,
-            ..told(800, 480)
+            ..reported(800, 480)
         };
         let rigid = Fixed {
             visual: STATIC_PSEUDOCOLOR,
             ..fixed(800)
         };
-        assert!(says(&indexed, &rigid).contains("palette"));
+        assert!(refusal(&indexed, &rigid).contains("palette"));
     }
 
     #[test]
@@ -449,7 +449,7 @@ mod tests {
             };
             Layout::of(variable, &fixed).unwrap().format
         };
-        let mut eight = told(800, 480);
+        let mut eight = reported(800, 480);
         eight.bits_per_pixel = 8;
         assert_eq!(of(&eight, PSEUDOCOLOR), Format::rgb332().unwrap());
         (eight.red, eight.green, eight.blue) = (field(5, 3), field(2, 3), field(0, 2));
@@ -464,7 +464,7 @@ mod tests {
             millimetres(&Variable {
                 width_mm,
                 height_mm,
-                ..told(8, 8)
+                ..reported(8, 8)
             })
         };
         assert_eq!(
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_file_and_a_missing_one_are_said_and_kept_as_they_are() {
+    fn a_plain_file_and_a_missing_one_are_reported_and_kept_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fb0");
         let mut driver = FbDriver::new(path.clone(), folder.path());

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_file_is_told_from_a_framebuffer() {
+    fn a_plain_file_is_distinguished_from_a_framebuffer() {
         let file = tempfile::tempfile().unwrap();
         assert_eq!(variable(&file), Err(rustix::io::Errno::NOTTY));
         assert_eq!(fixed(&file), Err(rustix::io::Errno::NOTTY));

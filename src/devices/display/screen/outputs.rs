@@ -143,7 +143,7 @@ pub(super) mod tests {
 
     /// The screens of a machine that is made of files.
     impl Tree {
-        /// With a picture of so many centimetres; 0 for one that does not tell.
+        /// With a picture of so many centimetres; 0 for one that does not report it.
         pub(crate) fn output(&self, name: &str, status: &str, cm: u8) {
             let folder = format!("sys/class/drm/{name}");
             self.write(

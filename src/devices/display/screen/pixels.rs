@@ -1,6 +1,6 @@
 //! Finished frames as the bytes of a screen, whatever its pixel format and stride.
 //!
-//! A table for each colour wins over code for each known format: formats are what the kernel says,
+//! A table for each colour wins over code for each known format: formats are what the kernel reports,
 //! any offsets and lengths, and three look-ups cost no more than shifting would.
 
 use crate::devices::display::frame::Frame;
@@ -23,9 +23,9 @@ pub enum FormatError {
     /// The kernel's words on its colours make no sense.
     #[error("a colour of {length} bits at bit {offset} does not fit into pixels of {bits} bits")]
     Channel {
-        /// The first bit of the colour, as the kernel tells it.
+        /// The first bit of the colour, as the kernel reports it.
         offset: u32,
-        /// Its bits, as the kernel tells them.
+        /// Its bits, as the kernel reports them.
         length: u32,
         /// The bits of a pixel.
         bits: u32,
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn palettes_show_what_their_format_says() {
+    fn palettes_show_what_their_format_defines() {
         let [red, green, blue] = palette();
         let format = Format::rgb332().unwrap();
         let index = |rgb| usize::try_from(one(&format, rgb)).unwrap();

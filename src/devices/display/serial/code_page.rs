@@ -26,7 +26,7 @@ pub(super) fn transliterated(text: &str, pole: &Pole, room: usize) -> String {
     transliterated
 }
 
-/// A text in ASCII, for displays that are told no code page.
+/// A text in ASCII, for displays that are set to no code page.
 pub(super) fn in_latin(text: &str) -> String {
     let ascii = Pole {
         dialect: Dialect::Epson,

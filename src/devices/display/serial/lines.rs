@@ -16,7 +16,7 @@ pub(super) const COLUMNS: usize = 20;
 /// What a line is made of.
 enum Line {
     /// Words, in the middle.
-    Said(Text),
+    Words(Text),
     /// A name that a person chose, in the middle.
     Named(String),
     /// Words on the left, money on the right.
@@ -27,7 +27,7 @@ enum Line {
     Code(Naming, String),
 }
 
-/// What is said of the wallet. The usual name is never declined; another one may be, so that it stands where nothing
+/// What is shown of the wallet. The usual name is never declined; another one may be, so that it stands where nothing
 /// declines it, or not at all where it is too long.
 struct Naming {
     /// With the usual name.
@@ -69,7 +69,7 @@ pub(super) fn lines(scene: &Scene, theme: &Theme, pole: &Pole) -> [String; 2] {
         }
     }
     let laid = |line: Line| match line {
-        Line::Said(words) => centred(&transliterated(
+        Line::Words(words) => centred(&transliterated(
             &in_language(words, language),
             pole,
             COLUMNS,
@@ -87,9 +87,9 @@ pub(super) fn lines(scene: &Scene, theme: &Theme, pole: &Pole) -> [String; 2] {
 }
 
 fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
-    use Line::{Code, Money, Named, Said, Wallet};
+    use Line::{Code, Money, Named, Wallet, Words};
     let or_money = |amount: Option<Kopecks>, words| {
-        amount.map_or(Said(words), |amount| Money(buyer::TO_PAY, amount))
+        amount.map_or(Words(words), |amount| Money(buyer::TO_PAY, amount))
     };
     let name = |name: &str| Named(name.to_owned());
     let naming = |usual, named, bare| Naming { usual, named, bare };
@@ -100,7 +100,7 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
                 buyer::line_pay_with_named(wallet),
                 None,
             );
-            [shop.map_or(Said(buyer::IDLE), name), Wallet(pay_with)]
+            [shop.map_or(Words(buyer::IDLE), name), Wallet(pay_with)]
         }
         Scene::ScanMe => {
             let from_the_app = naming(
@@ -108,10 +108,10 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
                 buyer::line_from_the_app_named(wallet),
                 Some(buyer::LINE_FROM_THE_APP_BARE),
             );
-            [Said(buyer::SCAN_ME), Wallet(from_the_app)]
+            [Words(buyer::SCAN_ME), Wallet(from_the_app)]
         }
         Scene::Qr { amount, .. } => [
-            Said(buyer::QR_FOR_CARD),
+            Words(buyer::QR_FOR_CARD),
             or_money(*amount, buyer::QR_FOR_CARD_HINT),
         ],
         Scene::Code { code, amount } => {
@@ -126,19 +126,19 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
             ]
         }
         Scene::PleaseConfirm { amount } => {
-            [Said(buyer::PLEASE_CONFIRM), Money(buyer::TO_PAY, *amount)]
+            [Words(buyer::PLEASE_CONFIRM), Money(buyer::TO_PAY, *amount)]
         }
-        Scene::Checking => [Said(buyer::CHECKING), Said(buyer::LINE_WAIT)],
-        Scene::Paid { amount } => [Money(buyer::LINE_PAID, *amount), Said(buyer::PAID_HINT)],
-        Scene::Declined => [Said(buyer::DECLINED), Said(buyer::DECLINED_HINT)],
-        Scene::NotEnoughMoney => [Said(buyer::NOT_ENOUGH_MONEY), Said(buyer::LINE_TOP_UP)],
-        Scene::TimeIsUp => [Said(buyer::TIME_IS_UP), Said(buyer::LINE_NOT_MADE)],
-        Scene::Cancelled => [Said(buyer::CANCELLED), Said(buyer::LINE_ASK_CASHIER)],
-        Scene::Refunded { amount } => [Said(buyer::REFUNDED), Money(buyer::LINE_AMOUNT, *amount)],
-        Scene::CardFound { name: found } => [Said(buyer::CARD_FOUND), name(found)],
+        Scene::Checking => [Words(buyer::CHECKING), Words(buyer::LINE_WAIT)],
+        Scene::Paid { amount } => [Money(buyer::LINE_PAID, *amount), Words(buyer::PAID_HINT)],
+        Scene::Declined => [Words(buyer::DECLINED), Words(buyer::DECLINED_HINT)],
+        Scene::NotEnoughMoney => [Words(buyer::NOT_ENOUGH_MONEY), Words(buyer::LINE_TOP_UP)],
+        Scene::TimeIsUp => [Words(buyer::TIME_IS_UP), Words(buyer::LINE_NOT_MADE)],
+        Scene::Cancelled => [Words(buyer::CANCELLED), Words(buyer::LINE_ASK_CASHIER)],
+        Scene::Refunded { amount } => [Words(buyer::REFUNDED), Money(buyer::LINE_AMOUNT, *amount)],
+        Scene::CardFound { name: found } => [Words(buyer::CARD_FOUND), name(found)],
         Scene::NotCompleted => [
-            Said(buyer::LINE_NOT_COMPLETED),
-            Said(buyer::LINE_WILL_RETURN),
+            Words(buyer::LINE_NOT_COMPLETED),
+            Words(buyer::LINE_WILL_RETURN),
         ],
         Scene::NoConnection => {
             let no_connection = naming(
@@ -146,7 +146,7 @@ fn table(scene: &Scene, shop: Option<&str>, wallet: &str) -> [Line; 2] {
                 buyer::line_no_connection_named(wallet),
                 Some(buyer::LINE_NO_CONNECTION_BARE),
             );
-            [Wallet(no_connection), Said(buyer::LINE_ASK_CASHIER)]
+            [Wallet(no_connection), Words(buyer::LINE_ASK_CASHIER)]
         }
     }
 }
@@ -229,7 +229,7 @@ mod tests {
                 }
                 for line in table(&scene, None, &theme.wallet_name) {
                     let transliterated = match line {
-                        Line::Said(words) => {
+                        Line::Words(words) => {
                             transliterated(&in_language(words, language), &pole, COLUMNS)
                         }
                         Line::Wallet(naming) => naming.transliterated(&theme, &pole, COLUMNS),

@@ -1,4 +1,4 @@
-//! Displays on serial ports: QR boxes and pole displays, each as its profile says.
+//! Displays on serial ports: QR boxes and pole displays, each as its profile states.
 //!
 //! - `port`: bytes on their way, with bounds · `qr_box`: boxes that draw codes by themselves
 //! - `line_display`: the dialects of pole displays · `lines`: scenes in two lines of twenty columns ·
@@ -159,7 +159,7 @@ fn steps(
     }
 }
 
-/// What does not come out as a profile's vectors say, English. `ready` stands for what follows the
+/// What does not come out as in a profile's vectors, English. `ready` stands for what follows the
 /// opening; a scene is that of the samples, in Russian.
 pub fn failures(profile: &DisplayProfile) -> Vec<String> {
     let vectors = profile.vectors.iter().enumerate();

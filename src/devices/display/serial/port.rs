@@ -51,9 +51,9 @@ pub(super) enum After {
     Nothing,
     /// The display needs some time.
     Pause(Duration),
-    /// The display says ACK or NAK.
+    /// The display sends ACK or NAK.
     Answer,
-    /// The next; what the display says soon is its firmware.
+    /// The next; what the display sends soon is its firmware.
     Firmware,
 }
 
@@ -83,20 +83,20 @@ pub(super) struct Port {
     firmware: Firmware,
 }
 
-/// The answer to the firmware query, which is not waited for: it is among what the display says.
+/// The answer to the firmware query, which is not waited for: it is among what the display sends.
 #[derive(Debug, Default)]
 struct Firmware {
     asked: Option<Instant>,
-    said: Vec<u8>,
-    /// Since it was told last.
+    received: Vec<u8>,
+    /// Since it was returned last.
     has_more: bool,
 }
 
 impl Firmware {
-    fn hear(&mut self, bytes: &[u8]) {
+    fn receive(&mut self, bytes: &[u8]) {
         if self.asked.is_some_and(|at| at.elapsed() < FIRMWARE_LIMIT) {
-            let room = MAX_FIRMWARE.saturating_sub(self.said.len());
-            self.said
+            let room = MAX_FIRMWARE.saturating_sub(self.received.len());
+            self.received
                 .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
             self.has_more = true;
         }
@@ -124,7 +124,7 @@ impl Port {
             baud,
             firmware: Firmware::default(),
         };
-        // A write that has no room must say so and not wait.
+        // A write that has no room must return an error and not wait.
         rustix::io::ioctl_fionbio(port::descriptor(&port.port), true)
             .map_err(|error| PanelError::of_io(&port.name, &error.into()))?;
         Ok(port)
@@ -135,7 +135,7 @@ impl Port {
         if !std::mem::take(&mut self.firmware.has_more) {
             return None;
         }
-        identity::firmware(&self.firmware.said)
+        identity::firmware(&self.firmware.received)
     }
 
     /// Sends all steps. What was half sent when that fails is thrown away, so that the rest of a code
@@ -152,7 +152,7 @@ impl Port {
     fn send_one(&mut self, step: &Step) -> Result<(), PanelError> {
         let limit = WRITE_TIMEOUT + self.time_on_the_line(step.bytes.len());
         for _ in 0..=MAX_REPEATS {
-            // Whatever it said unasked, or late, answers nothing that is asked now.
+            // Whatever it sent unasked, or late, answers nothing that is asked now.
             self.drain()?;
             self.write(&step.bytes, Instant::now() + limit)?;
             match step.after {
@@ -222,19 +222,20 @@ impl Port {
         Ok(None)
     }
 
-    /// Whether the display is still plugged in; what it says unasked is thrown away.
+    /// Whether the display is still plugged in; what it sends unasked is thrown away.
     pub(super) fn watch(&mut self) -> Result<(), PanelError> {
         self.waits_for(PollFlags::IN, Instant::now())?;
         self.drain()
     }
 
     fn drain(&mut self) -> Result<(), PanelError> {
-        let mut said = [0; READ];
+        let mut bytes = [0; READ];
         for _ in 0..MAX_READS {
-            let Some(count) = self.read(&mut said)? else {
+            let Some(count) = self.read(&mut bytes)? else {
                 break;
             };
-            self.firmware.hear(said.get(..count).unwrap_or_default());
+            self.firmware
+                .receive(bytes.get(..count).unwrap_or_default());
         }
         Ok(())
     }
@@ -268,7 +269,7 @@ impl Port {
         PanelError::Missing(format!("{}: unplugged", self.name))
     }
 
-    /// EIO is what a port says whose device is gone.
+    /// EIO is what a port returns whose device is gone.
     fn gone(&self, error: &io::Error) -> PanelError {
         use rustix::io::Errno;
         let is_unplugged = matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::PIPE));
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_display_says_unasked_is_no_answer() {
+    fn what_a_display_sends_unasked_is_no_answer() {
         let mut pty = Pty::open();
         let mut port = port(&pty);
         pty.write(&[ACK, ACK, b'?']);
@@ -386,7 +387,7 @@ mod tests {
             assert!(port.waits_for(PollFlags::IN, until).unwrap());
             port.watch().unwrap();
             assert_eq!(port.firmware(), expected);
-            assert_eq!(port.firmware(), None, "it is told once");
+            assert_eq!(port.firmware(), None, "it is returned once");
         }
     }
 

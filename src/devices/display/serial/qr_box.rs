@@ -29,10 +29,10 @@ pub(super) fn ready(qr_box: &QrBox) -> Vec<Step> {
     [cleared(qr_box)].into_iter().chain(query).collect()
 }
 
-/// The picture of a scene; `None` when the code is longer than the box can be told, which
+/// The picture of a scene; `None` when the code is longer than the box takes, which
 /// [`crate::devices::display::Capabilities::refuses`] before.
 ///
-/// A box's picture of success says that a payment succeeded: a refund and a found card are not that,
+/// A box's picture of success means that a payment succeeded: a refund and a found card are not that,
 /// and leave it idle.
 pub(super) fn picture(qr_box: &QrBox, scene: &Scene, wallet: &str) -> Option<Picture> {
     let (template, payload, amount) = match scene {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn mertech_is_told_as_its_only_public_driver_tells_it() {
+    fn mertech_gets_what_its_only_public_driver_sends() {
         let bytes = |scene| bytes("mertech-qr-pay", &scene);
         let qr = Scene::qr("ABC".to_owned(), Some(Kopecks(1)));
         let expected = [2, 0xf2, 2, 0, 3, 0x41, 0x42, 0x43, 2, 0xf2, 3];
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_box_has_no_picture_for_leaves_it_idle_and_says_so() {
+    fn what_a_box_has_no_picture_for_leaves_it_idle_and_is_reported() {
         let amount = Kopecks(1);
         let shows = |scene| {
             picture(&qr_box("mertech-qr-pay"), &scene, WALLET_NAME)

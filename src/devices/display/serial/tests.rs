@@ -58,9 +58,9 @@ fn every_built_in_vector_comes_out() {
     }
 }
 
-/// What a box says later answers other commands.
+/// What a box sends later answers other commands.
 #[test]
-fn the_firmware_that_a_box_tells_is_known_and_a_silent_box_works_as_well() {
+fn the_firmware_that_a_box_reports_is_known_and_a_silent_box_works_as_well() {
     let mut pty = Pty::open();
     let displays = started(&[serial(&pty.node, "mertech-qr-pay")]);
     pty.expect(&ready_of("mertech-qr-pay"));
@@ -77,19 +77,19 @@ fn the_firmware_that_a_box_tells_is_known_and_a_silent_box_works_as_well() {
 }
 
 #[test]
-fn a_vector_that_lies_is_told() {
+fn a_wrong_vector_is_reported() {
     let mut lying = profile("pole-utc");
     "no-such".clone_into(&mut lying.vectors[0].scene);
     lying.vectors[1].bytes = "1F".to_owned().try_into().unwrap();
-    let told = failures(&lying);
+    let reported = failures(&lying);
     assert!(
-        told[0].contains("ready or a scene of idle scan_me"),
-        "{told:?}"
+        reported[0].contains("ready or a scene of idle scan_me"),
+        "{reported:?}"
     );
-    assert!(told[1].contains("is sent and not 1F"), "{told:?}");
+    assert!(reported[1].contains("is sent and not 1F"), "{reported:?}");
 }
 
-/// Every profile as the bytes of its vectors say, on a real port, read a few bytes at a time.
+/// Every profile by the bytes of its vectors, on a real port, read a few bytes at a time.
 #[test]
 fn every_display_gets_exactly_its_bytes_however_slowly_it_reads() {
     let samples = Scene::samples();
@@ -207,7 +207,7 @@ fn dsp_800_is_spoken_to_step_by_step_as_it_answers() {
 }
 
 #[test]
-fn a_dsp_800_that_is_silent_or_refuses_is_told_and_taken_again_when_it_answers() {
+fn a_dsp_800_that_is_silent_or_refuses_is_reported_and_taken_again_when_it_answers() {
     for (wrong, reason) in [
         (None, "no answer (06 or 15)"),
         (Some(0x15), "refused a command"),

@@ -4,7 +4,7 @@
 //! Data Continued; the AIM identifier is in each (Honeywell, from captured dumps). If the scanner is
 //! unplugged or reset between two of them no end comes, so a wait for the next one is bounded, and the
 //! length of a code is. Some devices declare no such bit: a full report then may go on, and silence
-//! tells.
+//! shows its end.
 //!
 //! Honeywell-like devices answer commands in the same report: texts are marked `]X0`, and `]Z6` marks the
 //! command's echo, which ends the answer. They are no scans. Of other devices `]X0` is a symbology like others.
@@ -33,7 +33,7 @@ pub struct Assembler {
     /// The code is over-long or part of it cannot be read: it is dropped to its end.
     spoilt: bool,
     discarded: u64,
-    /// What the last report says of its code; none where reports do not tell it.
+    /// What the last report states of its code; none where reports do not state it.
     aim: Option<AimId>,
     reply: Vec<u8>,
     reply_is_whole: bool,
@@ -88,8 +88,8 @@ impl Assembler {
         };
         match part.continues {
             Continues::Yes => self.wait(now, false),
-            Continues::NotSaid if is_full => self.wait(now, true),
-            Continues::No | Continues::NotSaid => return self.end(),
+            Continues::NotStated if is_full => self.wait(now, true),
+            Continues::No | Continues::NotStated => return self.end(),
         }
         None
     }
@@ -113,7 +113,7 @@ impl Assembler {
         None
     }
 
-    /// The AIM identifier of the newest code, where reports tell it.
+    /// The AIM identifier of the newest code, where reports state it.
     pub fn aim(&self) -> Option<AimId> {
         self.aim
     }
@@ -168,7 +168,7 @@ enum Continues {
     Yes,
     No,
     /// The device has no flag for it, or the report ends before it.
-    NotSaid,
+    NotStated,
 }
 
 /// What an answer to a command consists of.
@@ -180,7 +180,7 @@ enum Reply {
 
 /// What one report holds.
 struct Part<'a> {
-    /// `None` when the report is shorter than it says, or says more than there is room for.
+    /// `None` when the report is shorter than it states, or states more than there is room for.
     data: Option<&'a [u8]>,
     aim: Option<AimId>,
     reply: Option<Reply>,
@@ -206,7 +206,7 @@ impl<'a> Part<'a> {
             continues: match flag {
                 Some(1) => Continues::Yes,
                 Some(_) => Continues::No,
-                None => Continues::NotSaid,
+                None => Continues::NotStated,
             },
         }
     }
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_says_more_than_it_has_is_discarded() {
+    fn a_report_that_states_more_than_it_has_is_discarded() {
         let mut assembler = assembler(HONEYWELL_LIKE);
         let mut report = honeywell_reports(b"CODE", b"]Q1").remove(0);
         report[1] = 57;

@@ -64,9 +64,9 @@ impl HidSource {
             // Devices of one mode only have no such report.
             tracing::debug!(node = %node.display(), %error, "The opening report is refused");
         }
-        // An answer that could not be told from a code would be one.
-        let tells_answers = layouts.iter().all(|layout| layout.aim.is_some());
-        if let Some(query) = firmware_query(descriptor, settings).filter(|_| tells_answers)
+        // An answer that could not be distinguished from a code would be one.
+        let marks_answers = layouts.iter().all(|layout| layout.aim.is_some());
+        if let Some(query) = firmware_query(descriptor, settings).filter(|_| marks_answers)
             && let Err(error) = (&file).write(&query)
         {
             tracing::debug!(node = %node.display(), %error, "The firmware query is refused");

@@ -31,7 +31,7 @@ const MAX_STROKES: usize = MAX_FRAME * 6;
 /// A code and the strokes that it was typed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed {
-    /// What it says; `None` when it was spoilt.
+    /// Its text; `None` when it was spoilt.
     pub text: Option<String>,
     /// As they came, ended so that no key stays down.
     pub strokes: Vec<Stroke>,
@@ -159,7 +159,7 @@ impl Decoder {
     }
 
     fn release(&mut self, key: u16) {
-        // The release of a key whose code has ended was told with it.
+        // The release of a key whose code has ended was reported with it.
         let Some(at) = self.down.iter().position(|down| *down == key) else {
             return;
         };

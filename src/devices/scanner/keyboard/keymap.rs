@@ -38,7 +38,7 @@ const RU: [Row; 6] = [
     (86, "\\", "/"),
 ];
 
-/// The keypad, whatever Num Lock says: a scanner means the digit.
+/// The keypad, whatever the state of Num Lock: a scanner means the digit.
 const KEYPAD: [(u16, char); 16] = [
     (55, '*'),
     (71, '7'),

@@ -106,7 +106,7 @@ fn grabbed(node: &Path, patience: Instant) -> Result<RawDevice, (DeviceState, St
     };
     let mut device = open().map_err(|error| not_opened(&error))?;
     let failed = |error: io::Error| {
-        // EBUSY: somebody else has grabbed it. Who, the kernel does not tell: the desktop has it open, too.
+        // EBUSY: somebody else has grabbed it. Who, the kernel does not report: the desktop has it open, too.
         if error.kind() == io::ErrorKind::ResourceBusy {
             return (DeviceState::Busy { holder: None }, error.to_string());
         }

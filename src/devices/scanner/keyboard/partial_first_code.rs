@@ -39,7 +39,7 @@ impl FirstCode {
             FirstCode::Opened { at: opened, quiet } => {
                 let silence = match since(opened) {
                     Ok(silence) if silence <= quiet => Some(silence),
-                    // It came while the nodes were grabbed; a clock that was set back tells nothing.
+                    // It came while the nodes were grabbed; a clock that was set back shows nothing.
                     Err(error) if error.duration() <= quiet => Some(Duration::ZERO),
                     Ok(_) | Err(_) => None,
                 };

@@ -6,7 +6,7 @@
 //! What is passed on waits in a short queue of a thread of its own: typing is paced, and a till that
 //! reads slowly or not at all holds up nothing. A code that does not fit is dropped and counted; of one that
 //! a till has begun to read, the piece is a line of its own.
-//! An end that cannot be made, say because `uinput` is loaded later, is tried again at each uevent and at
+//! An end that cannot be made, for example because `uinput` is loaded later, is tried again at each uevent and at
 //! each slow rescan.
 
 mod pty;
@@ -43,7 +43,7 @@ pub(super) struct Forwarder {
     /// The kind of scanner that it was made for; `None` when it could not be made: then nobody takes from
     /// the queue, and each code counts as missed.
     made_for: Option<Mode>,
-    /// Why it could not be made; told once, however often it is tried.
+    /// Why it could not be made; logged once, however often it is tried.
     failure: Option<String>,
     /// The name of its terminal, which is gone before the terminal is: the fields fall in this order.
     _link: Option<pty::Link>,

@@ -71,7 +71,7 @@ pub(super) fn start(
         node,
     } = RawPty::open()?;
     rustix::io::ioctl_fionbio(&master, true)?;
-    // Once opened and closed, the terminal tells whether anybody has it.
+    // Once opened and closed, the terminal shows whether anybody has it.
     drop(far);
     rustix::fs::chmod(&node, Mode::from_raw_mode(0o660))?;
     give_to_tills(&node, folder);
@@ -111,7 +111,7 @@ fn give_to_tills(node: &Path, folder: &Path) {
 }
 
 fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<RawScan>, missed: &Missed) {
-    let mut was_heard = true;
+    let mut was_read = true;
     let mut is_cut = false;
     loop {
         let raw = waiting.recv_timeout(DRAIN_INTERVAL);
@@ -122,14 +122,14 @@ fn write_all(device: &str, master: &OwnedFd, waiting: &Receiver<RawScan>, missed
             Ok(RawScan::Keys(_)) | Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let is_heard = is_open(master) && write_whole(master, &bytes, &mut is_cut);
-        if !is_heard {
+        let is_read = is_open(master) && write_whole(master, &bytes, &mut is_cut);
+        if !is_read {
             missed.fetch_add(1, Ordering::Relaxed);
         }
-        if was_heard && !is_heard {
+        if was_read && !is_read {
             tracing::info!(device, "The till program does not read the shared scanner");
         }
-        was_heard = is_heard;
+        was_read = is_read;
     }
 }
 
@@ -150,7 +150,7 @@ fn is_open(master: &OwnedFd) -> bool {
         .is_ok_and(|seen| !seen.contains(PollFlags::HUP))
 }
 
-/// Writes a code, or nothing of it, if that can be told beforehand. What a till that stopped reading got the
+/// Writes a code, or nothing of it, if that can be known beforehand. What a till that stopped reading got the
 /// beginning of is ended before the next code, which would be taken for its rest.
 fn write_whole(master: &OwnedFd, bytes: &[u8], is_cut: &mut bool) -> bool {
     let until = Instant::now() + READER_TIMEOUT;
@@ -174,7 +174,7 @@ fn write(master: &OwnedFd, bytes: &[u8], until: Instant) -> usize {
         match rustix::io::write(master, rest) {
             Ok(count) => written += count,
             Err(rustix::io::Errno::AGAIN) => {
-                // A master that is full says so; a till reads within milliseconds.
+                // A master that is full returns an error; a till reads within milliseconds.
                 let pause = Duration::from_millis(50);
                 if wait_for(master, PollFlags::OUT, pause).is_err() {
                     break;

@@ -176,7 +176,7 @@ fn a_missing_device_is_looked_for_without_spinning() {
     // Long enough for thousands of rounds of a loop that spins.
     assert!(
         events.recv_timeout(Duration::from_secs(1)).is_err(),
-        "an unchanged state is told once"
+        "an unchanged state is published once"
     );
     let rounds = naps("oplati-idle") - before;
     assert!(rounds <= 12, "{rounds} wake-ups while nothing is there");
@@ -243,7 +243,7 @@ fn replugged_a_thousand_times_it_is_always_found_again() {
 }
 
 #[test]
-fn a_profile_says_what_ends_a_code() {
+fn a_profile_states_what_ends_a_code() {
     let (mut pty, fixture) = connected(Some("zebra"), false);
     pty.write(b"AB\rCD\r");
     // The control characters are not part of the text, and do not split it.
