@@ -33,7 +33,12 @@ pub(super) struct Report {
 impl Report {
     /// Adds another shift's.
     pub(super) fn add(&mut self, other: Report) {
-        self.found.extend(other.found);
+        // A row may stand in several reports, or twice in one: it is one row.
+        for info in other.found {
+            if !self.found.contains(&info) {
+                self.found.push(info);
+            }
+        }
         self.unreadable += other.unreadable;
         self.witnesses.extend(other.witnesses);
     }
@@ -250,6 +255,29 @@ mod tests {
             Ok(Reply::Found(found)) => Ok(found),
             other => Err(format!("{other:?}")),
         }
+    }
+
+    #[test]
+    fn a_row_that_is_listed_twice_is_one_row() {
+        let body = format!("[{}, {}, {0}]", row("a", "1"), row("a", "2"));
+        let numbers = ["a".to_owned()];
+        let wanted = Wanted {
+            order_numbers: &numbers,
+            witnesses: &[],
+        };
+        let mut report = Report::default();
+        for _shift in 0..2 {
+            report.add(find(body.as_bytes(), wanted).unwrap());
+        }
+        let Reply::Found(found) = report.conclude(wanted) else {
+            panic!("it is whole");
+        };
+        let sums: Vec<i64> = found.iter().map(|info| info.sum.0).collect();
+        assert_eq!(
+            sums,
+            [100, 200],
+            "one row each, and both rows of the number"
+        );
     }
 
     #[test]
