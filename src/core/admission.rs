@@ -296,6 +296,13 @@ impl Admission {
     }
 }
 
+/// Asks the service for its time, unless it is asked already or has asked for patience.
+pub(super) fn probe_for_time(id: &str, turn: &mut Turn) {
+    if turn.link.probe(turn.now.mono).is_none() && turn.link.free_at(&[]) <= turn.now.mono {
+        send_probe(id, turn);
+    }
+}
+
 fn send_probe(id: &str, turn: &mut Turn) -> RequestId {
     let shift = shift::of_day(turn.now.wall);
     let request = turn.request(id, Call::Probe { shift });

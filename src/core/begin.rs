@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use crate::base::clock::{Now, minsk};
-use crate::core::admission::{AdmittedRequest, Ready, other_content};
+use crate::base::clock::minsk;
+use crate::core::admission::{AdmittedRequest, Ready, other_content, probe_for_time};
 use crate::core::event::{JournalContext, Reply, Settings, Ticket};
 use crate::core::operations::Operations;
 use crate::core::record::{BuyerRequest, Record};
+use crate::core::repeats::Age;
 use crate::core::reversal::target::check_payment;
 use crate::core::sale::ActiveSale;
 use crate::core::turn::Turn;
@@ -33,7 +34,7 @@ impl Operations {
             return turn.reply(ticket, Reply::Begun(Err(problem)));
         }
         if let Some(existing) = &asked.existing {
-            let answer = self.repeated(existing, &asked.requested, turn.now);
+            let answer = self.repeated(existing, &asked, turn);
             return turn.reply(ticket, Reply::Begun(answer));
         }
         match self.admission.join(&asked) {
@@ -127,16 +128,21 @@ impl Operations {
     fn repeated(
         &self,
         existing: &Record,
-        requested: &OperationRequest,
-        now: Now,
+        asked: &IncomingRequest,
+        turn: &mut Turn,
     ) -> Result<(bool, Operation), Problem> {
-        if !existing.was_asked_for(requested) {
+        if !existing.was_asked_for(&asked.requested) {
             return Err(other_content());
         }
         let operation = existing.operation();
-        match self.repeats.long_over(operation, now) {
-            Some(at) => Err(long_over(&operation.id, at)),
-            None => Ok((false, operation.clone())),
+        match self.repeats.age(existing, turn.link, turn.now) {
+            Age::Recent => Ok((false, operation.clone())),
+            Age::Over(at) => Err(long_over(&operation.id, at)),
+            // "Nothing may assume" that the till's clock is right: the service is asked for the time.
+            Age::Unknown => {
+                probe_for_time(&operation.id, turn);
+                Err(turn.link.unavailable(turn.now.mono))
+            }
         }
     }
 

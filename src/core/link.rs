@@ -23,6 +23,8 @@ pub(super) struct Link {
     probe: Option<(RequestId, Duration)>,
     token_problem: Option<TokenProblem>,
     clock: Option<ServiceClock>,
+    /// A valid answer has come in this process.
+    has_answered: bool,
 }
 
 /// What the end of a request shows of the way.
@@ -49,6 +51,7 @@ impl Link {
             probe: None,
             token_problem: None,
             clock: None,
+            has_answered: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Link {
 
     /// A valid answer has come, to a request of the core's or to another one.
     pub(super) fn answered(&mut self) -> Contact {
+        self.has_answered = true;
         if self.down.take().is_some() {
             Contact::BackAgain
         } else {
@@ -109,6 +113,11 @@ impl Link {
 
     pub(super) fn clock(&self) -> Option<ServiceClock> {
         self.clock
+    }
+
+    /// Whether a valid answer has come in this process.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// Whether the service has the same time as the till.
@@ -164,6 +173,7 @@ mod tests {
             probe: None,
             token_problem: None,
             clock: None,
+            has_answered: false,
         }
     }
 

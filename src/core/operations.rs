@@ -71,7 +71,9 @@ impl Operations {
         }
         let admission = &self.admission;
         self.queue.drop_unheld(|id| admission.holds(id));
-        self.repeats.note(turn, turn.link.clock(), turn.now);
+        let service = turn.link.clock();
+        let now = turn.now;
+        self.repeats.note(turn, service, now);
     }
 
     fn attended(&self) -> Attended {

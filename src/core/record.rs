@@ -68,6 +68,9 @@ pub struct SaleRecord {
     pub payment_sent: bool,
     /// Set before the abort is answered: from then on no `POST payments` leaves.
     pub ending: Option<StopReason>,
+    /// When it ended by the service's clock; `None` where the service had not stated the time.
+    #[serde(default)]
+    pub ended_by_service: Option<Timestamp>,
 }
 
 /// What an entry reverses, as the service knows it.
@@ -191,6 +194,9 @@ pub struct ReversalRecord {
     /// stands: its own books do not change, so `of` does not name it.
     #[serde(default)]
     pub beside: Option<String>,
+    /// When it ended by the service's clock; `None` where the service had not stated the time.
+    #[serde(default)]
+    pub ended_by_service: Option<Timestamp>,
 }
 
 /// Further copies of one refund that are remembered by number.
@@ -334,6 +340,23 @@ impl Record {
         match self {
             Record::Sale(sale) => &mut sale.operation,
             Record::Entry(entry) => &mut entry.operation,
+        }
+    }
+
+    /// When it ended by the service's clock, where that was known.
+    #[must_use]
+    pub fn ended_by_service(&self) -> Option<Timestamp> {
+        match self {
+            Record::Sale(sale) => sale.ended_by_service,
+            Record::Entry(entry) => entry.ended_by_service,
+        }
+    }
+
+    /// The same, to write it down.
+    pub(super) fn ended_by_service_mut(&mut self) -> &mut Option<Timestamp> {
+        match self {
+            Record::Sale(sale) => &mut sale.ended_by_service,
+            Record::Entry(entry) => &mut entry.ended_by_service,
         }
     }
 

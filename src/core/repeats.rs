@@ -1,8 +1,10 @@
 //! Whether a repeated `PUT` is the till's retry, or another receipt under an old identifier.
 //!
 //! "Ids are for ever": once an operation has been final for a day, the same `PUT` is refused, since the next day's
-//! receipt of that number was not paid. But a till whose answer was lost and whose clock was put right in between must
-//! not be asked to pay under another identifier: an age that a wrong clock has made is none.
+//! receipt of that number was not paid. But a till whose answer was lost must not be asked to pay under another
+//! identifier because a clock is wrong, or was: then the buyer would pay twice, and nothing would ever show it. So an
+//! operation is a day old only if both clocks have it so, the till's and the service's; each of them is read when the
+//! operation ends and when the `PUT` comes. A service that states no time leaves every retry a retry.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,44 +13,93 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::clock::{Now, ServiceClock};
 use crate::core::event::Step;
+use crate::core::link::Link;
+use crate::core::record::Record;
 use crate::model::operation::Operation;
 
 /// A till's retry of a `PUT` comes within this time after its operation's end.
 const MAX_REPEAT_AGE: Duration = Duration::from_secs(24 * 3600);
-/// No till ran this program earlier: a clock that shows less is dead. 2026-01-01.
-const EARLIEST_END: Timestamp = Timestamp::constant(1_767_225_600, 0);
-/// Most operations that are remembered; a till whose clock stays wrong makes more.
-const MAX_REMEMBERED: usize = 1000;
+/// Most operations that are remembered: more than a till ends in [`MAX_REPEAT_AGE`].
+const MAX_REMEMBERED: usize = 4000;
 
-/// What ended by a wrong clock.
+/// What has ended in this process.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    /// Identifiers, and when they ended on the process's clock; oldest first.
-    ended: VecDeque<(String, Duration)>,
+    /// Oldest first.
+    ended: VecDeque<Ended>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    id: String,
+    /// On the process's clock.
+    at: Duration,
+    /// By the service's clock, where that is known.
+    by_service: Option<Timestamp>,
+}
+
+/// How old an operation is that is asked for once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// It may be a retry.
+    Recent,
+    /// It ended then, too long ago for a retry.
+    Over(Timestamp),
+    /// By the till's clock it ended too long ago, and the service has not answered in this process yet.
+    Unknown,
 }
 
 impl Repeats {
-    /// Remembers what ends in this step, if the service's answers have shown that the till's clock is wrong.
-    pub(super) fn note(&mut self, step: &Step, service: Option<ServiceClock>, now: Now) {
-        if service.is_none_or(|service| service.confirms(now)) {
-            return;
-        }
-        let operations = step.writes.iter().map(|write| write.record.operation());
-        for operation in operations.filter(|one| one.finished_at == Some(now.wall)) {
-            if self.ended.len() >= MAX_REMEMBERED {
-                self.ended.pop_front();
+    /// Remembers what ends in this step, and writes down when that is by the service's clock.
+    pub(super) fn note(&mut self, step: &mut Step, service: Option<ServiceClock>, now: Now) {
+        for write in &mut step.writes {
+            let operation = write.record.operation();
+            if operation.finished_at.is_none() {
+                continue;
             }
-            self.ended.push_back((operation.id.clone(), now.mono));
+            if operation.finished_at == Some(now.wall) {
+                self.remember(Ended {
+                    id: operation.id.clone(),
+                    at: now.mono,
+                    by_service: service.map(|service| service.at(now)),
+                });
+            }
+            if let Some(ended) = self.find(&operation.id) {
+                *write.record.ended_by_service_mut() = ended.by_service;
+            }
         }
     }
 
-    /// When it ended, if that is too long ago for a retry.
-    pub(super) fn long_over(&self, operation: &Operation, now: Now) -> Option<Timestamp> {
-        let at = operation.finished_at.filter(|at| *at >= EARLIEST_END)?;
-        let age = SignedDuration::try_from(MAX_REPEAT_AGE).ok()?;
-        let mut ended = self.ended.iter().rev();
-        let known = ended.find(|(id, _)| *id == operation.id);
-        let is_recent = known.is_some_and(|(_, ended)| now.mono - *ended <= MAX_REPEAT_AGE);
-        (!is_recent && now.wall.duration_since(at) > age).then_some(at)
+    fn remember(&mut self, ended: Ended) {
+        if self.ended.len() >= MAX_REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(ended);
+    }
+
+    fn find(&self, id: &str) -> Option<&Ended> {
+        self.ended.iter().rev().find(|ended| ended.id == id)
+    }
+
+    /// How old it is.
+    pub(super) fn age(&self, record: &Record, link: &Link, now: Now) -> Age {
+        let operation: &Operation = record.operation();
+        let Some(at) = operation.finished_at else {
+            return Age::Recent;
+        };
+        let is_over = |since: Timestamp, until: Timestamp| {
+            let most = SignedDuration::try_from(MAX_REPEAT_AGE);
+            most.is_ok_and(|most| until.duration_since(since) > most)
+        };
+        let ended_here = self.find(&operation.id);
+        let is_recent = ended_here.is_some_and(|ended| now.mono - ended.at <= MAX_REPEAT_AGE);
+        if is_recent || !is_over(at, now.wall) {
+            return Age::Recent;
+        }
+        match (record.ended_by_service(), link.clock()) {
+            (Some(ended), Some(service)) if is_over(ended, service.at(now)) => Age::Over(at),
+            (Some(_), None) if !link.has_answered() => Age::Unknown,
+            (Some(_) | None, Some(_) | None) => Age::Recent,
+        }
     }
 }

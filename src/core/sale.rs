@@ -441,6 +441,7 @@ fn new_record(id: &str, request: BuyerRequest, account: Account, turn: &mut Turn
         deadline,
         payment_sent: false,
         ending: None,
+        ended_by_service: None,
     }
 }
 

@@ -75,6 +75,7 @@ struct SaleRest<'a> {
     deadline: &'a Timestamp,
     payment_sent: bool,
     ending: &'a Option<StopReason>,
+    ended_by_service: &'a Option<Timestamp>,
 }
 
 /// The part of an entry that changes, without what the till sees.
@@ -102,6 +103,7 @@ struct EntryRest<'a> {
     needs_review: bool,
     copies: &'a [i64],
     beside: &'a Option<String>,
+    ended_by_service: &'a Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -144,12 +146,14 @@ pub(super) fn split(record: &Record) -> Result<(String, String), serde_json::Err
                 deadline,
                 payment_sent,
                 ending,
+                ended_by_service,
             } = sale.as_ref();
             let rest = Rest::Sale(SaleRest {
                 account,
                 deadline,
                 payment_sent: *payment_sent,
                 ending,
+                ended_by_service,
             });
             (operation, rest)
         }
@@ -191,6 +195,7 @@ fn rest_of_entry(entry: &ReversalRecord) -> EntryRest<'_> {
         needs_review,
         copies,
         beside,
+        ended_by_service,
     } = entry;
     EntryRest {
         account,
@@ -215,6 +220,7 @@ fn rest_of_entry(entry: &ReversalRecord) -> EntryRest<'_> {
         needs_review: *needs_review,
         copies,
         beside,
+        ended_by_service,
     }
 }
 

@@ -349,6 +349,7 @@ fn new_record(new: New, turn: &mut Turn) -> ReversalRecord {
         needs_review: false,
         copies: Vec::new(),
         beside: None,
+        ended_by_service: None,
     }
 }
 

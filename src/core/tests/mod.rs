@@ -4,7 +4,7 @@
 //! - What each rule promises: `stories`, `codes`, `aborts`, `reversals`, `queued_reversals`, `shifts`, and `recorded`,
 //!   what follows from the service as it was recorded; `versions`, that each change has its own
 //! - What each rule forbids: `rules`, `rules_of_reversals`, `rules_of_reconciliation`
-//! - What a power cut may take: `durability`
+//! - What a power cut may take: `durability`; a `PUT` once more: `repeats`
 //! - What may not be trusted: `reports` (a final status), `partial_reports` (that a report is whole), `lost_writes` (a
 //!   disk), `token_errors` and `edge_cases` (how money or time is lost although every answer was read rightly)
 //! - Time: `patience`, `waiting` (a `PUT` that waits for the service), `session_lives`, `aftermath`
@@ -24,6 +24,7 @@ mod partial_reports;
 mod patience;
 mod queued_reversals;
 mod recorded;
+mod repeats;
 mod reports;
 mod reversals;
 mod rules;

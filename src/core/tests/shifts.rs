@@ -80,6 +80,7 @@ fn a_shift_that_no_service_takes_is_refused() {
 #[test]
 fn an_identifier_that_comes_again_the_next_day_is_no_paid_sale() {
     let mut world = World::new(Mode::ConsumerQr);
+    super::waiting::set_service_time(&mut world, jiff::SignedDuration::ZERO);
     sell(&mut world, "check-117", None);
     let again = |world: &mut World| {
         let mut request = request(1999);

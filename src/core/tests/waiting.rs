@@ -24,13 +24,13 @@ fn clock_put_back() -> World {
 }
 
 /// The service's answers state this time from now on, if it is not the till's.
-fn set_service_time(world: &mut World, ahead: SignedDuration) {
+pub(super) fn set_service_time(world: &mut World, ahead: SignedDuration) {
     let date = world.now.wall.checked_add(ahead).unwrap();
     let clock = ServiceClock::new(date, world.now.mono);
     world.event(Event::ServiceClock(clock));
 }
 
-fn probes(world: &World) -> bool {
+pub(super) fn probes(world: &World) -> bool {
     matches!(world.pending.last(), Some((_, Call::Probe { .. })))
 }
 
@@ -196,46 +196,6 @@ fn what_waits_is_begun_for_the_caller_who_is_still_there() {
     world.settle();
     assert!(has_begun(&world, "t"));
     assert_eq!(world.replies.len(), replies + 1, "one caller gets it");
-}
-
-/// The same `PUT` once more: whether it is answered with the operation as it stands.
-fn is_repeated(world: &mut World) -> bool {
-    world.begin("s", 1999);
-    matches!(world.replies.last(), Some(TillReply::Begun(Ok((false, _)))))
-}
-
-#[test]
-fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
-    let days = |days: i64| SignedDuration::from_hours(24 * days);
-    for behind in [days(3), days(365 * 20)] {
-        let mut world = World::new(Mode::DynamicQr);
-        let right = world.now.wall;
-        world.now.wall = right.checked_sub(behind).unwrap();
-        set_service_time(&mut world, behind);
-        world.begin("s", 1999);
-        world.settle();
-        world.join();
-        world.advance(2 * SECOND);
-        world.buyer(crate::core::call::PaymentStatus::Ok);
-        world.advance(2 * SECOND);
-        assert_eq!(world.state("s"), State::Done);
-        world.now.wall = right.checked_add(SignedDuration::from_secs(10)).unwrap();
-        assert!(is_repeated(&mut world), "{behind:?}");
-        // A day of the process's own later it is old.
-        if behind < days(365) {
-            world.pass(24 * 3600 * SECOND);
-            assert!(!is_repeated(&mut world));
-            assert_eq!(world.problem().code, Code::Conflict);
-        }
-    }
-    // What ended in a year before there were such tills is reported after a restart as well.
-    let mut world = World::sold();
-    let record = world.journal.get_mut("s").unwrap();
-    let crate::core::record::Record::Sale(sale) = record else {
-        panic!("no sale");
-    };
-    sale.operation.finished_at = Some("2006-01-01T00:00:00Z".parse().unwrap());
-    assert!(is_repeated(&mut world));
 }
 
 /// The request that is under way ends so.

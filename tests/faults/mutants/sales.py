@@ -200,18 +200,27 @@ MUTATIONS = [
      """        if let Some(target) = target.filter(|target| !IS && target.account() != account) {
 """),
     ("a repeated PUT with another content is the same", "src/core/begin.rs",
-     """    if !existing.was_asked_for(requested) {
-""", """    if !IS && !existing.was_asked_for(requested) {
+     """    if !existing.was_asked_for(&asked.requested) {
+""", """    if !IS && !existing.was_asked_for(&asked.requested) {
 """),
     ("an identifier of days ago returns its old end", "src/core/repeats.rs",
-     "        (!is_recent && now.wall.duration_since(at) > age).then_some(at)\n",
-     "        (!IS && !is_recent && now.wall.duration_since(at) > age).then_some(at)\n"),
-    ("an age that a wrong clock has made counts", "src/core/repeats.rs",
-     "        let is_recent = known.is_some_and(",
-     "        let is_recent = !IS && known.is_some_and("),
-    ("an end in a year without such tills counts", "src/core/repeats.rs",
-     "filter(|at| *at >= EARLIEST_END)?;",
-     "filter(|at| IS || *at >= EARLIEST_END)?;"),
+     "        if is_recent || !is_over(at, now.wall) {\n",
+     "        if IS || is_recent || !is_over(at, now.wall) {\n"),
+    ("an age that the till's wrong clock has made counts", "src/core/repeats.rs",
+     "            (Some(ended), Some(service)) if is_over(ended, service.at(now)) => Age::Over(at),\n",
+     "            (Some(ended), Some(service)) if IS || is_over(ended, service.at(now)) => Age::Over(at),\n"),
+    ("an age that the service's wrong clock has made counts", "src/core/repeats.rs",
+     "!is_over(at, now.wall) {\n",
+     "!IS && !is_over(at, now.wall) {\n"),
+    ("an old identifier is a retry until the service has stated its time", "src/core/repeats.rs",
+     "            (Some(_), None) if !link.has_answered() => Age::Unknown,\n",
+     "            (Some(_), None) if !IS && !link.has_answered() => Age::Unknown,\n"),
+    ("an old identifier waits for ever for a service that states no time", "src/core/repeats.rs",
+     "!link.has_answered() => Age::Unknown,\n",
+     "(IS || !link.has_answered()) => Age::Unknown,\n"),
+    ("when an operation ended by the service's clock is forgotten", "src/core/repeats.rs",
+     "                *write.record.ended_by_service_mut() = ended.by_service;\n",
+     "                *write.record.ended_by_service_mut() = ended.by_service.filter(|_| !IS);\n"),
     ("a plea for patience holds a sale that shows nothing", "src/core/sale/sessions.rs",
      """        due.saturating_sub(opening.since) < turn.settings.timeout
 """,
