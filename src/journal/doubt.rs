@@ -6,7 +6,8 @@
 //!
 //! 1. the file and its log are read plainly to their ends: where that fails, the disk is at fault;
 //! 2. a fresh connection checks what they hold, in bounded time while the daemon runs: what is whole then was never
-//!    damaged, and the disk was at fault; what could not be looked at to the end is not confirmed;
+//!    damaged, and the disk was at fault; what could not be looked at to the end, or has a page that the disk did not give
+//!    ([`is_refused_read`]), is not confirmed;
 //! 3. they are read plainly once more, since a disk that fails now and then may have failed the second look.
 //!
 //! Only then is it damage, [`Trouble::Damaged`](super::Trouble), which nothing takes back. A fault of the disk is
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 use rustix::fs::OFlags;
 
 use super::error::reading;
@@ -147,6 +148,17 @@ fn look_again(path: &Path) -> Result<(), JournalError> {
     })
 }
 
+/// Whether a line of SQLite's own check speaks of a page that it did not get, and not of what is in it. The one code that
+/// stands for damage is that of a log that is shorter than what was written to it.
+pub(super) fn is_refused_read(line: &str) -> bool {
+    match line.split_once("unable to get the page. error code=") {
+        Some((_, code)) => code.trim().parse::<i32>().is_ok_and(|code| {
+            code & 0xff == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ
+        }),
+        None => line.contains("failed to get page "),
+    }
+}
+
 /// What takes longer than [`CHECK_TIMEOUT`] fails.
 fn interrupted_in_time(
     connection: &Connection,
@@ -169,7 +181,7 @@ fn interrupted_in_time(
     seen
 }
 
-fn unread(path: &Path, source: io::Error) -> JournalError {
+pub(super) fn unread(path: &Path, source: io::Error) -> JournalError {
     JournalError::Unread {
         path: path.to_owned(),
         source,
@@ -179,8 +191,6 @@ fn unread(path: &Path, source: io::Error) -> JournalError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-
-    use rusqlite::ffi;
 
     use super::*;
     use crate::journal::Trouble;
@@ -212,6 +222,34 @@ mod tests {
         // What is no doubt needs no look.
         let error = journal.judge(JournalError::Full { path });
         assert!(matches!(error, JournalError::Full { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_page_that_the_disk_did_not_give_is_no_damage() {
+        for (line, is_refused) in [
+            (
+                "Tree 4 page 4: unable to get the page. error code=8458",
+                true,
+            ),
+            (
+                "Tree 4 page 4: unable to get the page. error code=266",
+                true,
+            ),
+            (
+                "Tree 4 page 4: unable to get the page. error code=522",
+                false,
+            ),
+            (
+                "Tree 4 page 4: unable to get the page. error code=11",
+                false,
+            ),
+            ("Freelist: failed to get page 15", true),
+            ("Page 7 is never used", false),
+            ("NULL value in operations.id", false),
+            ("ok", false),
+        ] {
+            assert_eq!(is_refused_read(line), is_refused, "{line}");
+        }
     }
 
     #[test]

@@ -545,15 +545,23 @@ fn damaged_or(
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), JournalError> {
-    let report: String = connection
-        .pragma_query_value(None, "quick_check", |row| row.get(0))
+    let mut report: Vec<String> = Vec::new();
+    connection
+        .pragma_query(None, "quick_check", |row| {
+            report.push(row.get(0)?);
+            Ok(())
+        })
         .map_err(|error| damaged_or(path, error, reading))?;
-    if report == "ok" {
+    if report == ["ok"] {
         return Ok(());
+    }
+    // What could not be read was not looked at, and what misses it in the rest of the report proves nothing.
+    if let Some(refused) = report.iter().find(|line| doubt::is_refused_read(line)) {
+        return Err(doubt::unread(path, std::io::Error::other(refused.clone())));
     }
     Err(JournalError::Damaged {
         path: path.to_owned(),
-        report,
+        report: report.into_iter().next().unwrap_or_default(),
     })
 }
 
