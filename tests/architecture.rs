@@ -127,6 +127,11 @@ const ROOMS: &[Room] = &[
         ],
     },
     Room {
+        name: "window",
+        holds: "the buyer's window",
+        imports: &["base", "core", "config", "client", "api", "devices"],
+    },
+    Room {
         name: "cli",
         holds: "the verbs",
         imports: &[

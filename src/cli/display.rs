@@ -6,11 +6,17 @@
 //!   process
 
 mod attendant;
+#[path = "../window/feed.rs"]
 mod feed;
+#[path = "../window/outputs.rs"]
 mod outputs;
+#[path = "../window/picture.rs"]
 mod picture;
+#[path = "../window/sight.rs"]
 mod sight;
+#[path = "../window/app.rs"]
 mod window;
+#[path = "../window/x11.rs"]
 mod x11;
 
 use std::path::{Path, PathBuf};

@@ -548,7 +548,7 @@ mod tests {
     /// What the desktop-entry specification asks of an autostart file.
     #[test]
     fn the_autostart_file_is_valid_and_starts_what_this_program_knows() {
-        let text = include_str!("../../../debian/oplati-display.desktop");
+        let text = include_str!("../../debian/oplati-display.desktop");
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("[Desktop Entry]"));
         let mut entry = BTreeMap::new();
