@@ -426,8 +426,8 @@ fn a_new_upward_import_is_named_with_its_place() {
 const CYRILLIC_IN_CODE: &[(&str, &str)] = &[
     ("api/openapi.rs", "an attribute takes a literal alone"),
     ("api/routes.rs", "an attribute takes a literal alone"),
+    ("base/charset.rs", "a code page"),
     ("base/text.rs", "a code page"),
-    ("cli/charset.rs", "a code page"),
     ("config/mod.rs", "the default of walletName"),
     ("devices/device_test/diagnosis.rs", "a keyboard"),
     ("devices/device_test/mod.rs", "letters of test codes"),

@@ -1,5 +1,6 @@
 //! What every room needs and that knows none of them: time, secrets, errors, files.
 
+pub(crate) mod charset;
 pub mod clock;
 pub(crate) mod error_chain;
 pub(crate) mod exit_code;

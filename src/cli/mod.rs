@@ -3,7 +3,6 @@
 //! Results go to standard output, everything else to standard error. Verbs that need a till talk to
 //! the daemon over its socket, as any till program does, and know nothing that the API does not tell.
 
-mod charset;
 mod check;
 mod configure;
 mod devices;

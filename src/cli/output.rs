@@ -7,8 +7,8 @@ use std::path::Path;
 use qrcode::QrCode;
 use qrcode::render::unicode;
 
-use super::charset::Charset;
 use super::ui_language::UiLanguage;
+use crate::base::charset::Charset;
 use crate::base::text::is_unsafe;
 use crate::texts::technician;
 
