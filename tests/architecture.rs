@@ -129,7 +129,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "window",
         holds: "the buyer's window",
-        imports: &["base", "core", "config", "client", "api", "devices"],
+        imports: &["base", "core", "config", "client", "devices"],
     },
     Room {
         name: "cli",
