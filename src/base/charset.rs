@@ -4,6 +4,7 @@
 //! what the daemon says in Russian is put into its coding, as far as it has the letters.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use super::text::cp1251;
@@ -82,6 +83,17 @@ impl Charset {
             (None, _) => bytes.push(SUBSTITUTE),
         }
     }
+}
+
+/// Writes a line of a text for people, in the coding of the environment.
+///
+/// # Errors
+/// When nobody takes it.
+pub fn write_line(to: &mut impl Write, text: &str) -> io::Result<()> {
+    let mut line = Charset::of_environment().encode(text).into_owned();
+    line.push(b'\n');
+    to.write_all(&line)?;
+    to.flush()
 }
 
 fn koi8_r(letter: char) -> Option<u8> {
