@@ -15,6 +15,9 @@
 //! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
 //! - [`selftest`]: what works here, what does not, and what to do
 //! - [`cli`]: the verbs
+//!
+//! Two programs are made of it: `oplati` (`src/main.rs`), the daemon and its command line, and `oplati-window`
+//! (`src/window/`), the buyer's window in a desktop session. What is `pub` is for them and for the tests.
 
 // The tests of the core share their model of the service with `tests/faults`, which knows this library by its name.
 #[cfg(test)]

@@ -13,11 +13,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::picture::Picture;
-use crate::base::error_chain::with_causes;
-use crate::client::http::{CallError, Loopback};
-use crate::config::PixelSize;
-use crate::devices::display::Hidden;
-use crate::devices::display::live::{IDLE_HEADER, NUMBER_HEADER, SCENE};
+use oplati::base::error_chain::with_causes;
+use oplati::client::http::{CallError, Loopback};
+use oplati::config::PixelSize;
+use oplati::devices::display::{Hidden, IDLE_HEADER, NUMBER_HEADER, SCENE};
 
 /// Without a sign of life for so long there is no connection.
 const SILENCE: Duration = Duration::from_secs(3);
