@@ -15,6 +15,9 @@
 //! - [`sim`], [`demo`]: a strict simulated service, and everything on a bare machine
 //! - [`selftest`]: what works here, what does not, and what to do
 //! - [`cli`]: the verbs
+//!
+//! Two programs are made of it: `oplati` (`src/main.rs`), the daemon and its command line, and `oplati-window`
+//! (`src/window/`), the buyer's window in a desktop session. What is `pub` is for them and for the tests.
 
 // The tests of the core share their model of the service with `tests/faults`, which knows this library by its name.
 #[cfg(test)]
@@ -23,7 +26,7 @@ extern crate self as oplati;
 pub(crate) mod api;
 pub mod base;
 pub mod cli;
-pub(crate) mod client;
+pub mod client;
 pub mod config;
 pub mod core;
 pub(crate) mod daemon;
@@ -31,7 +34,7 @@ pub(crate) mod demo;
 pub mod devices;
 pub mod engine;
 pub mod journal;
-pub(crate) mod log;
+pub mod log;
 pub(crate) mod metrics;
 pub mod model;
 pub mod report;

@@ -4,7 +4,8 @@
 //! import; any other `crate::…` in the product's code fails here with a sentence that shows where it stands and
 //! what to do. Code that only tests use (`#[cfg(test)]`, `tests.rs`, `tests/`) may import anything. The wing of
 //! devices has floors of its own, [`DEVICES`], held the same way: there every import between two of its modules is
-//! written `crate::devices::…`.
+//! written `crate::devices::…`. The buyer's window, `src/window/`, is no room but a program of its own: what it may
+//! import of the library stands in [`IMPORTS_OF_THE_WINDOW`], and nothing else names the crates of a desktop.
 
 #![allow(
     clippy::unwrap_used,
@@ -135,6 +136,18 @@ const ROOMS: &[Room] = &[
         ],
     },
 ];
+
+/// The folder of the buyer's window below `src/`, a program of its own and no room: it imports the library by its name.
+const WINDOW: &str = "window";
+
+/// What the window may import of the library.
+const IMPORTS_OF_THE_WINDOW: &[&str] = &[
+    "base", "core", // What winit warns of is told like all else.
+    "log", "config", "devices", "client",
+];
+
+/// The crates of a desktop, which the window alone uses: libraries are loaded by one of them before `main`.
+const CRATES_OF_A_DESKTOP: &[&str] = &["softbuffer", "winit", "x11rb"];
 
 /// The modules directly below `src/devices`.
 const DEVICES: &[Room] = &[
@@ -300,8 +313,8 @@ fn all_imports(building: &Building) -> Vec<Import> {
     let mut imports = Vec::new();
     for (inside, text) in all_files(&source().join(building.folder)) {
         let room = inside.split('/').next().unwrap().trim_end_matches(".rs");
-        // The roots of crate and wing and the build script are no rooms.
-        if !matches!(room, "lib" | "main" | "build" | "mod") {
+        // The roots of crate and wing, the build script and the window's program are no rooms.
+        if !matches!(room, "lib" | "main" | "build" | "mod" | WINDOW) {
             let place = Path::new(building.folder).join(&inside);
             let place = place.to_string_lossy();
             imports.extend(imports_of(building.prefix, room, &place, &text));
@@ -404,6 +417,64 @@ fn no_import_is_allowed_that_nobody_needs() {
 }
 
 #[test]
+fn the_window_imports_what_is_listed_for_it_and_no_more() {
+    let mut used = BTreeSet::new();
+    for (inside, text) in all_files(&source()) {
+        if !inside.starts_with("window/") {
+            continue;
+        }
+        for import in imports_of("oplati::", WINDOW, &inside, &text) {
+            assert!(
+                IMPORTS_OF_THE_WINDOW.contains(&import.imported.as_str()),
+                "{}: the window does without `{}`. If it cannot any more, say why in the commit that adds it to \
+                 IMPORTS_OF_THE_WINDOW in tests/architecture.rs",
+                import.place,
+                import.imported
+            );
+            used.insert(import.imported);
+        }
+    }
+    for import in IMPORTS_OF_THE_WINDOW {
+        assert!(
+            used.contains(*import),
+            "the window does not import `{import}`: take it out of IMPORTS_OF_THE_WINDOW, so that it stays so"
+        );
+    }
+}
+
+#[test]
+fn only_the_window_has_to_do_with_a_desktop() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
+    let features = manifest["features"].as_table().unwrap();
+    assert!(
+        !features.contains_key("default"),
+        "`cargo build` is of `oplati` alone, without the window: leave the features without a default"
+    );
+    for name in CRATES_OF_A_DESKTOP {
+        let is_optional = manifest["dependencies"][*name].get("optional");
+        assert_eq!(
+            is_optional,
+            Some(&toml::Value::Boolean(true)),
+            "{name} in Cargo.toml is for the feature `window` alone: optional = true"
+        );
+    }
+    for (inside, text) in all_files(&source()) {
+        if inside.starts_with("window/") {
+            continue;
+        }
+        for (number, line) in code_of(&text) {
+            let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            assert!(
+                !words.any(|word| CRATES_OF_A_DESKTOP.contains(&word)),
+                "src/{inside}:{number}: what needs a desktop belongs into src/window/, a program of its own: the \
+                 daemon loads nothing of one"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_new_upward_import_is_named_with_its_place() {
     let text = "//! crate::demo in a comment is none.\nuse crate::{model, demo::Stage};\nuse crate::base::clock;\n#[cfg(test)]\nmod tests {\n    use crate::cli;\n";
     let imports = imports_of("crate::", "core", "core/mod.rs", text);
@@ -427,8 +498,8 @@ fn a_new_upward_import_is_named_with_its_place() {
 const CYRILLIC_IN_CODE: &[(&str, &str)] = &[
     ("api/openapi.rs", "an attribute takes a literal alone"),
     ("api/routes.rs", "an attribute takes a literal alone"),
+    ("base/charset.rs", "a code page"),
     ("base/text.rs", "a code page"),
-    ("cli/charset.rs", "a code page"),
     ("config/mod.rs", "the default of walletName"),
     ("devices/device_test/diagnosis.rs", "a keyboard"),
     ("devices/device_test/mod.rs", "letters of test codes"),

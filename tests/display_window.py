@@ -3,7 +3,7 @@
 
     tests/display_window.py PATH_OF_OPLATI [SCREENSHOT.ppm]
 
-Needs Debian's xvfb, libxss1 and zbar-tools. As root the daemon and the window run as two different users, the
+`oplati-window` stands beside it, as `cargo build --features window` puts it. Needs Debian's xvfb, libxss1 and zbar-tools. As root the daemon and the window run as two different users, the
 window as a member of the socket's group; else that is skipped, and counted. Every wait is for a condition,
 with a bound. The exit code is 0 only if nothing failed.
 """

@@ -17,7 +17,7 @@ pub mod listen;
 pub mod notices;
 mod openapi;
 mod pace;
-pub(crate) mod page;
+mod page;
 mod pages;
 mod patient;
 mod routes;

@@ -17,13 +17,10 @@ use super::access::Caller;
 use super::extract::{invalid, query};
 use crate::base::random;
 use crate::config::{self, PixelSize};
+use crate::devices::display::live::{IDLE_HEADER, NUMBER_HEADER};
 use crate::model::problem::{Code, Problem};
 use crate::texts::cashier;
 
-/// The picture's number, as `/display/events` sends it.
-pub(crate) const NUMBER: HeaderName = HeaderName::from_static("oplati-picture");
-/// The header that shows whether nothing but the idle scene stands there: 1, or 0.
-pub(crate) const IDLE: HeaderName = HeaderName::from_static("oplati-idle");
 /// A picture of a size of its own must be drawn in this time, waiting for others included.
 const RENDER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -108,8 +105,14 @@ pub(super) async fn get_frame(
     let is_idle = u8::from(api.till.frame.is_idle(number));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
-        (NUMBER, HeaderValue::from(number)),
-        (IDLE, HeaderValue::from(u16::from(is_idle))),
+        (
+            HeaderName::from_static(NUMBER_HEADER),
+            HeaderValue::from(number),
+        ),
+        (
+            HeaderName::from_static(IDLE_HEADER),
+            HeaderValue::from(u16::from(is_idle)),
+        ),
     ];
     Ok((headers, png.to_vec()).into_response())
 }

@@ -11,7 +11,8 @@ pub const NOT_DONE: u8 = 1;
 pub const USAGE: u8 = 64;
 /// `EX_DATAERR`: an input (a payload, a picture's size) cannot be processed.
 pub const DATA: u8 = 65;
-/// `EX_UNAVAILABLE`: the daemon does not run; for the buyer's window: there is no desktop session.
+/// `EX_UNAVAILABLE`: the daemon does not run; for the buyer's window: there is no desktop session, or its
+/// program is not installed.
 pub const UNAVAILABLE: u8 = 69;
 /// `EX_SOFTWARE`: a mistake in this program.
 pub const SOFTWARE: u8 = 70;

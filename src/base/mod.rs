@@ -1,8 +1,9 @@
 //! What every room needs and that knows none of them: time, secrets, errors, files.
 
+pub mod charset;
 pub mod clock;
-pub(crate) mod error_chain;
-pub(crate) mod exit_code;
+pub mod error_chain;
+pub mod exit_code;
 pub(crate) mod folders;
 pub(crate) mod lock;
 pub(crate) mod poll;

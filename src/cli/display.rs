@@ -1,17 +1,7 @@
 //! `oplati display`: what the buyer sees, saved, or a scene of one's own drawn into a picture; or the
-//! buyer's window in the cashier's session.
-//!
-//! - `window`: the window · `outputs`: on which monitor · `feed`: its line to the daemon · `picture`: its
-//!   pixels · `sight`: whether it can be seen · `x11`: the session there · `attendant`: who looks after its
-//!   process
+//! buyer's window in the cashier's session. The window is a program of its own, `oplati-window` (`src/window/`); `attendant` looks after its process.
 
 mod attendant;
-mod feed;
-mod outputs;
-mod picture;
-mod sight;
-mod window;
-mod x11;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,10 +54,10 @@ impl DisplayArgs {
     /// The window that is asked for, if one is.
     pub(super) fn window(&self) -> Option<WindowArgs> {
         let name = self.window.as_ref()?;
-        Some(WindowArgs(outputs::Wanted {
-            name: (!name.is_empty()).then(|| name.clone()),
+        Some(WindowArgs {
+            output: (!name.is_empty()).then(|| name.clone()),
             autostart: self.autostart,
-        }))
+        })
     }
 }
 
@@ -75,16 +65,17 @@ impl DisplayArgs {
 const CLEARED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Which window.
-#[derive(Debug)]
-pub(super) struct WindowArgs(outputs::Wanted);
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct WindowArgs {
+    /// A monitor's name; without it: one that is not the cashier's.
+    output: Option<String>,
+    /// Started with the session.
+    autostart: bool,
+}
 
-/// Shows the window; keeps the calling thread, which must be the main one.
-pub(super) fn show_window(context: &Context, args: WindowArgs) -> Result<u8, CliError> {
-    if !attendant::is_attended() {
-        return attendant::attend(context);
-    }
-    attendant::follow_parent();
-    window::run(context, args.0)
+/// Shows the window until it ends.
+pub(super) fn show_window(context: &Context, args: &WindowArgs) -> Result<u8, CliError> {
+    attendant::attend(context, args)
 }
 
 /// Shows the idle scene on every display of oplati.conf, as the daemon does when it ends in order. A daemon

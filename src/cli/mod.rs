@@ -3,7 +3,6 @@
 //! Results go to standard output, everything else to standard error. Verbs that need a till talk to
 //! the daemon over its socket, as any till program does, and know nothing that the API does not publish.
 
-mod charset;
 mod check;
 mod configure;
 mod devices;
@@ -159,15 +158,9 @@ enum CliError {
     Usage(String),
     #[error("{0}")]
     Data(String),
-    /// A window without a session.
-    #[error("there is no desktop session: {0}")]
-    NoDesktop(String),
-    /// A window that oplati.conf does not want.
-    #[error("{0}")]
-    NoWindow(&'static str),
-    /// The thread that talks to the daemon.
-    #[error("the window's line to the daemon has died")]
-    FeedDied,
+    /// The program of the buyer's window is not installed.
+    #[error("there is no {}", .0.display())]
+    NoWindowProgram(PathBuf),
     /// What the system did not give: a thread, random numbers.
     #[error("the system gives no {what}")]
     System {
@@ -187,10 +180,9 @@ impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
             CliError::Till(error) => error.exit_code(),
-            CliError::Config(_) | CliError::NoWindow(_) => exit_code::CONFIG,
+            CliError::Config(_) => exit_code::CONFIG,
             CliError::Edit(error) => configure::exit_code(error),
-            CliError::NoDesktop(_) => exit_code::UNAVAILABLE,
-            CliError::FeedDied => exit_code::SOFTWARE,
+            CliError::NoWindowProgram(_) => exit_code::UNAVAILABLE,
             CliError::System { .. } => exit_code::TEMPFAIL,
             // The reader of a pipe has seen enough.
             CliError::Write(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
@@ -209,7 +201,7 @@ impl CliError {
     fn hint(&self, tongue: UiLanguage) -> Option<Cow<'static, str>> {
         match self {
             CliError::Till(error) => error.hint(tongue),
-            CliError::NoDesktop(_) => Some(tongue.say(technician::DISPLAY_NO_DESKTOP)),
+            CliError::NoWindowProgram(_) => Some(tongue.say(technician::DISPLAY_NO_WINDOW_PROGRAM)),
             CliError::Config(_)
             | CliError::Edit(_)
             | CliError::Journal(_)
@@ -217,8 +209,6 @@ impl CliError {
             | CliError::Write(_)
             | CliError::Usage(_)
             | CliError::Data(_)
-            | CliError::NoWindow(_)
-            | CliError::FeedDied
             | CliError::System { .. }
             | CliError::File { .. } => None,
         }
@@ -300,7 +290,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
         Verb::Devices { what } => till::block_on(devices::run(context, what)),
         Verb::Selftest(args) => selftest::run(context, &args),
         Verb::Display(args) => match args.window() {
-            Some(window) => display::show_window(context, window),
+            Some(window) => display::show_window(context, &window),
             None => till::block_on(display::run(context, args)),
         },
     };

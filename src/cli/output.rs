@@ -7,8 +7,8 @@ use std::path::Path;
 use qrcode::QrCode;
 use qrcode::render::unicode;
 
-use super::charset::Charset;
 use super::ui_language::UiLanguage;
+use crate::base::charset::{Charset, write_line};
 use crate::base::text::is_unsafe;
 use crate::texts::technician;
 
@@ -26,7 +26,7 @@ impl Output {
 
     /// A line of the result.
     pub(super) fn line(self, text: &str) -> io::Result<()> {
-        print(&mut io::stdout().lock(), text)
+        write_line(&mut io::stdout().lock(), text)
     }
 
     /// A value of the result, for programs.
@@ -46,7 +46,7 @@ impl Output {
 
     /// A remark; who has closed standard error does not want it.
     pub(super) fn note(self, text: &str) {
-        drop(print(&mut io::stderr().lock(), text));
+        drop(write_line(&mut io::stderr().lock(), text));
     }
 
     /// A QR code among the remarks: dark on light by explicit colours, whatever the terminal's own are. Where colours
@@ -123,13 +123,6 @@ pub(super) fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Columns that the quiet zones on both sides of a QR code take.
 const QUIET_ZONES: usize = 8;
-
-fn print(to: &mut impl io::Write, text: &str) -> io::Result<()> {
-    let mut line = Charset::of_environment().encode(text).into_owned();
-    line.push(b'\n');
-    to.write_all(&line)?;
-    to.flush()
-}
 
 fn columns(terminal: impl std::os::fd::AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(terminal).ok()?;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::charset::Charset;
+use crate::base::charset::Charset;
 use crate::texts::technician::{self, Text};
 
 /// A language of the command line.

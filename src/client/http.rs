@@ -10,7 +10,9 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, Method};
 use serde::de::DeserializeOwned;
 
-use super::sse::{Message, Parser};
+use super::sse::Parser;
+
+pub use super::sse::Message;
 
 /// The bound of one call; the longest is a sale's `PUT`, which may probe the service first.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,17 +32,24 @@ pub enum CallError {
     /// No connection, no answer, a cut answer.
     #[error("no answer to {path}")]
     NoAnswer {
+        /// What was asked for.
         path: String,
+        /// What the connection met.
         #[source]
         source: reqwest::Error,
     },
     /// The answer is larger than anything that is asked for here.
     #[error("the answer to {path} is over {MAX_ANSWER_BYTES} bytes")]
-    TooLarge { path: String },
+    TooLarge {
+        /// What was asked for.
+        path: String,
+    },
     /// An answer that is not a success.
     #[error("{path} was answered with status {status}: {detail}")]
     Refused {
+        /// What was asked for.
         path: String,
+        /// Of HTTP.
         status: u16,
         /// The beginning of the answer.
         detail: String,
@@ -48,7 +57,9 @@ pub enum CallError {
     /// An answer that is not what was asked for.
     #[error("the answer to {path} cannot be read")]
     Unreadable {
+        /// What was asked for.
         path: String,
+        /// Where it is wrong.
         #[source]
         source: serde_json::Error,
     },
@@ -56,7 +67,7 @@ pub enum CallError {
 
 impl CallError {
     /// Whether nobody was reached, so that nothing can have happened.
-    pub fn is_connect(&self) -> bool {
+    pub(crate) fn is_connect(&self) -> bool {
         matches!(self, CallError::NoAnswer { source, .. } if source.is_connect())
     }
 }
@@ -72,9 +83,10 @@ pub struct Loopback {
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// Of HTTP.
     pub status: u16,
     /// As the server sent it.
-    pub content_type: Option<String>,
+    pub(crate) content_type: Option<String>,
     /// All that the server sent.
     pub headers: reqwest::header::HeaderMap,
     /// At most 8 MiB.
@@ -83,7 +95,7 @@ pub struct Answer {
 
 impl Loopback {
     /// A server on a loopback port.
-    pub fn over_tcp(address: SocketAddr) -> Result<Loopback, CallError> {
+    pub(crate) fn over_tcp(address: SocketAddr) -> Result<Loopback, CallError> {
         Ok(Loopback {
             http: build(Client::builder())?,
             base: format!("http://{address}"),
@@ -91,7 +103,10 @@ impl Loopback {
         })
     }
 
-    /// A server on a Unix socket.
+    /// A server on a Unix socket. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`CallError::Client`].
     pub fn over_socket(socket: &Path) -> Result<Loopback, CallError> {
         Ok(Loopback {
             http: build(Client::builder().unix_socket(socket))?,
@@ -102,7 +117,7 @@ impl Loopback {
 
     /// The same server, for calls that may take so long.
     #[must_use]
-    pub fn patient(&self, patience: Duration) -> Loopback {
+    pub(crate) fn patient(&self, patience: Duration) -> Loopback {
         Loopback {
             patience,
             ..self.clone()
@@ -110,6 +125,9 @@ impl Loopback {
     }
 
     /// Performs one call and takes any status.
+    ///
+    /// # Errors
+    /// [`CallError::NoAnswer`] and [`CallError::TooLarge`].
     pub async fn call(
         &self,
         method: Method,
@@ -151,7 +169,7 @@ impl Loopback {
     }
 
     /// Performs one call that must succeed, and reads its answer.
-    pub async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -179,6 +197,9 @@ impl Loopback {
     }
 
     /// Opens an event stream, after the event `last` if one is named.
+    ///
+    /// # Errors
+    /// [`CallError::NoAnswer`] and [`CallError::Refused`].
     pub async fn listen(&self, path: &str, last: Option<&str>) -> Result<Stream, CallError> {
         let no_answer = |source| CallError::NoAnswer {
             path: path.to_owned(),

@@ -2,4 +2,4 @@
 //! demo.
 
 pub mod http;
-pub mod sse;
+pub(crate) mod sse;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 /// The longest line and the longest message that is kept; a longer one is dropped whole.
 const MAX_BYTES: usize = 256 * 1024;
 
+/// One whole message of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its name, `message` if it has none.

@@ -35,15 +35,15 @@ use native::Native;
 use screen::Screen;
 use writer::Writer;
 
-pub use file::reopen;
-pub use tail::{end, tail};
-pub use writer::Failure;
+pub(crate) use file::reopen;
+pub(crate) use tail::{end, tail};
+pub(crate) use writer::Failure;
 
 /// What writes the file of this process, if it has one.
 static FILE: OnceLock<Arc<Writer<TerminalLog>>> = OnceLock::new();
 
 /// Why the file of this process is not written now; `None` where it is, or where the process has none.
-pub fn failure() -> Option<Failure> {
+pub(crate) fn failure() -> Option<Failure> {
     FILE.get()?.failure()
 }
 
@@ -64,7 +64,7 @@ impl Drop for FlushOnDrop {
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Names the variable that sets the level of standard error, such as `info,oplati::service=debug`.
-pub const LEVEL_VARIABLE: &str = "OPLATI_LOG";
+pub(crate) const LEVEL_VARIABLE: &str = "OPLATI_LOG";
 
 /// What standard error gets while `OPLATI_LOG` is not set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -514,6 +514,7 @@ configure_unchanged = is so already
 
 ## oplati display
 
+display_no_window_program = The buyer's window is a program of its own, in the package artix-oplati beside oplati; out of the source it comes by: cargo build --release --features window
 display_no_desktop = Run it in the cashier's session, as the cashier: a window needs X11 (DISPLAY) or Wayland (WAYLAND_DISPLAY)
 
 ## oplati devices

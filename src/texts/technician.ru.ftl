@@ -517,6 +517,7 @@ configure_unchanged = уже так
 
 ## oplati display
 
+display_no_window_program = Окно покупателя — отдельная программа, в пакете artix-oplati она стоит рядом с oplati; из исходного кода её собирает: cargo build --release --features window
 display_no_desktop = Запустите в сеансе кассира, от имени кассира: окну нужен X11 (DISPLAY) или Wayland (WAYLAND_DISPLAY)
 
 ## oplati devices

@@ -1,4 +1,4 @@
-//! What is linked into the program is named in the package's documentation, with its licence.
+//! What is linked into the programs is named in the package's documentation, with its licence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,8 +9,8 @@ use std::process::Command;
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
 const HEAD: &str = "\
-The crates that are linked into /usr/bin/oplati
-===============================================
+The crates that are linked into /usr/bin/oplati and /usr/bin/oplati-window
+==========================================================================
 
 Of each: its licence and whose it is. Where a licence offers the terms of Expat (\"MIT\") or of Apache 2.0, these are
 taken: the first stand in the file copyright beside this one, the others in /usr/share/common-licenses/Apache-2.0. All
@@ -31,7 +31,7 @@ fn cargo(arguments: &[&str]) -> String {
 }
 
 fn metadata() -> serde_json::Value {
-    let mut command = vec!["metadata", "--format-version", "1"];
+    let mut command = vec!["metadata", "--format-version", "1", "--all-features"];
     command.extend(
         TARGETS
             .iter()
@@ -44,6 +44,7 @@ fn metadata() -> serde_json::Value {
 fn linked() -> BTreeSet<String> {
     let mut command = vec![
         "tree",
+        "--all-features",
         "--edges",
         "normal,no-proc-macro",
         "--prefix",

@@ -14,6 +14,7 @@ mod clock;
 mod crashes;
 mod crowd;
 mod daily_check;
+mod desktop;
 mod displays;
 mod failing_reads;
 mod handover;

@@ -26,6 +26,10 @@ use crate::texts::technician;
 
 /// From the number of a scene to that of the next.
 pub const SCENE: u64 = 1_000_000;
+/// The header with a picture's number, as `/display/events` tells it.
+pub const NUMBER_HEADER: &str = "oplati-picture";
+/// The header that says whether a picture shows nothing but the idle scene: 1, or 0.
+pub const IDLE_HEADER: &str = "oplati-idle";
 /// Pictures of the present scene that are kept: a window and some pages.
 const KEPT: usize = 4;
 

@@ -44,7 +44,8 @@ use screen::{AutoDriver, DrmDriver, FbDriver};
 use serial::SerialPanelDriver;
 use worker::{Facts, Slot, Worker};
 
-pub(crate) use live::{DisplayMirror, Hidden, Viewer, Watching};
+pub(crate) use live::{DisplayMirror, Viewer, Watching};
+pub use live::{Hidden, IDLE_HEADER, NUMBER_HEADER, SCENE};
 pub(crate) use panel::{Capabilities, Refusal};
 pub use qr::RenderError;
 pub use render::{Theme, render};

@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader, Limits};
 
-use crate::config::PixelSize;
-use crate::devices::display::frame::Frame;
+use oplati::config::PixelSize;
+use oplati::devices::display::frame::Frame;
 
 /// Finished pixels, `0x00RRGGBB` each, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,9 +111,13 @@ pub(super) fn size_for(width: u32, height: u32) -> PixelSize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use oplati::config::DisplayDevice;
+    use oplati::core::scene::Scene;
+    use oplati::devices::display::{Theme, render};
+
     use super::*;
-    use crate::core::scene::Scene;
-    use crate::devices::display::{Theme, render};
 
     fn size(width: u32, height: u32) -> PixelSize {
         PixelSize::new(width, height)
@@ -160,8 +164,14 @@ mod tests {
         ] {
             let size = size_for(window.0, window.1);
             assert_eq!((size.width, size.height), asked);
-            let text = format!("{}x{}", size.width, size.height);
-            assert_eq!(crate::config::pixel_size(&text), Some(size));
+            let (width, height) = (size.width, size.height);
+            let settings = format!("[Display]\ndevice = png:/picture.png@{width}x{height}\n");
+            let read = oplati::config::read(settings.as_bytes(), Path::new("/")).unwrap();
+            let drawn = matches!(
+                &read.config.display.devices[..],
+                [DisplayDevice::Png { size: drawn, .. }] if *drawn == size
+            );
+            assert!(drawn, "{width}x{height}");
         }
     }
 }

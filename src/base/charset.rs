@@ -4,13 +4,14 @@
 //! what the daemon sends in Russian is put into its coding, as far as it has the letters.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 use std::sync::OnceLock;
 
-use crate::base::text::cp1251;
+use super::text::cp1251;
 
 /// A coding of characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Charset {
+pub(crate) enum Charset {
     Utf8,
     Cp1251,
     Koi8R,
@@ -26,7 +27,7 @@ const SUBSTITUTE: u8 = b'?';
 
 impl Charset {
     /// Of this process's environment.
-    pub(super) fn of_environment() -> Charset {
+    pub(crate) fn of_environment() -> Charset {
         static CHARSET: OnceLock<Charset> = OnceLock::new();
         *CHARSET.get_or_init(|| {
             let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -38,7 +39,7 @@ impl Charset {
     }
 
     /// Where a locale names no coding, UTF-8 is taken for granted, as in each distribution of today.
-    pub(super) fn of(locale: Option<&str>) -> Charset {
+    pub(crate) fn of(locale: Option<&str>) -> Charset {
         let Some((_, name)) = locale.and_then(|locale| locale.split_once('.')) else {
             return Charset::Utf8;
         };
@@ -54,7 +55,7 @@ impl Charset {
     }
 
     /// The text in this coding.
-    pub(super) fn encode(self, text: &str) -> Cow<'_, [u8]> {
+    pub(crate) fn encode(self, text: &str) -> Cow<'_, [u8]> {
         if self == Charset::Utf8 || text.is_ascii() {
             return Cow::Borrowed(text.as_bytes());
         }
@@ -82,6 +83,17 @@ impl Charset {
             (None, _) => bytes.push(SUBSTITUTE),
         }
     }
+}
+
+/// Writes a line of a text for people, in the coding of the environment.
+///
+/// # Errors
+/// When nobody takes it.
+pub fn write_line(to: &mut impl Write, text: &str) -> io::Result<()> {
+    let mut line = Charset::of_environment().encode(text).into_owned();
+    line.push(b'\n');
+    to.write_all(&line)?;
+    to.flush()
 }
 
 fn koi8_r(letter: char) -> Option<u8> {

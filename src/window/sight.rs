@@ -1,6 +1,6 @@
 //! Whether the buyer can see the window.
 
-use crate::devices::display::Hidden;
+use oplati::devices::display::Hidden;
 
 /// Looks in a row at which something must stand in the way before it counts: the first one raises the window
 /// and calls the screen saver off, the second finds that it did not help.

@@ -13,12 +13,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::picture::Picture;
-use crate::api::page::{IDLE, NUMBER};
-use crate::base::error_chain::with_causes;
-use crate::client::http::{CallError, Loopback};
-use crate::config::PixelSize;
-use crate::devices::display::Hidden;
-use crate::devices::display::live::SCENE;
+use oplati::base::error_chain::with_causes;
+use oplati::client::http::{CallError, Loopback};
+use oplati::config::PixelSize;
+use oplati::devices::display::{Hidden, IDLE_HEADER, NUMBER_HEADER, SCENE};
 
 /// Without a sign of life for so long there is no connection.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -204,9 +202,12 @@ async fn fetch(http: &Loopback, size: PixelSize) -> Result<(u64, Picture), Ended
     if answer.status != 200 {
         return Err(Ended::Refused(answer.status));
     }
-    let number = answer.headers.get(NUMBER);
+    let number = answer.headers.get(NUMBER_HEADER);
     let number = number.and_then(|number| number.to_str().ok()?.parse().ok());
-    let is_idle = answer.headers.get(IDLE).is_some_and(|idle| idle == "1");
+    let is_idle = answer
+        .headers
+        .get(IDLE_HEADER)
+        .is_some_and(|idle| idle == "1");
     let mut picture = Picture::of_png(&answer.body, size).map_err(|_| Ended::Unreadable)?;
     picture.is_idle = is_idle;
     Ok((number.ok_or(Ended::Unreadable)?, picture))

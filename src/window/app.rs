@@ -1,4 +1,4 @@
-//! `oplati display --window`: the buyer's picture on a monitor of the cashier's desktop session.
+//! The window and its monitor.
 //!
 //! Two designs were weighed for X11: a full-screen window that the window manager manages, and one that
 //! it does not even see (override-redirect), placed on the monitor's pixels. The second wins: no window
@@ -10,6 +10,7 @@
 //! The main thread belongs to the window system; `oplati-feed` talks to the daemon and takes signals.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -29,18 +30,19 @@ use winit::platform::x11::{ActiveEventLoopExtX11 as _, WindowAttributesExtX11};
 use winit::raw_window_handle::{HasWindowHandle as _, RawWindowHandle};
 use winit::window::{Fullscreen, Window, WindowAttributes, WindowId};
 
-use super::super::{CliError, Context};
+use super::error::WindowError;
 use super::feed::{self, News, WindowState};
+use super::note;
 use super::outputs::{self, Monitor, NoMonitor, Wanted};
 use super::picture::{Picture, size_for};
 use super::sight::Sight;
 use super::x11::{Painter, XServer};
-use crate::base::error_chain::with_causes;
-use crate::base::exit_code;
-use crate::client::http::Loopback;
-use crate::config::{self, DisplayDevice, DisplaySettings, PixelSize};
-use crate::core::scene::Scene;
-use crate::devices::display::{Hidden, Theme, render};
+use oplati::base::error_chain::with_causes;
+use oplati::base::exit_code;
+use oplati::client::http::Loopback;
+use oplati::config::{self, DisplayDevice, DisplaySettings, PixelSize};
+use oplati::core::scene::Scene;
+use oplati::devices::display::{Hidden, Theme, render};
 
 /// How often monitors are looked at.
 const MONITORS_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,28 +58,27 @@ enum Wake {
 /// Shows the window until the session ends.
 ///
 /// # Errors
-/// [`CliError`] when there is no desktop session, no such monitor, or no window in oplati.conf.
-pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
+/// [`WindowError`] when there is no desktop session, no such monitor, or no window in oplati.conf.
+pub(super) fn run(root: &Path, wanted: Wanted) -> Result<u8, WindowError> {
     // The defaults name `auto`: whether this window is wanted, the daemon knows.
-    let config = config::load_as_caller(&context.root)?.config;
+    let config = config::load_as_caller(root)?.config;
     if !accepts_windows(&config.display) {
-        let none = "oplati.conf: [Display] device names no window; add it: device = window";
         if wanted.autostart {
-            context.output.note(none);
+            note(&WindowError::NotWanted.to_string());
             return Ok(exit_code::OK);
         }
-        return Err(CliError::NoWindow(none));
+        return Err(WindowError::NotWanted);
     }
     if !has_desktop() {
-        return Err(CliError::NoDesktop(
+        return Err(WindowError::NoDesktop(
             "neither WAYLAND_DISPLAY nor DISPLAY is set".to_owned(),
         ));
     }
-    let no_desktop = |error: &dyn std::error::Error| CliError::NoDesktop(with_causes(error));
+    let no_desktop = |error: &dyn std::error::Error| WindowError::NoDesktop(with_causes(error));
     let event_loop = EventLoop::<Wake>::with_user_event()
         .build()
         .map_err(|error| no_desktop(&error))?;
-    let http = Loopback::over_socket(&config.till.socket).map_err(super::super::TillError::Lost)?;
+    let http = Loopback::over_socket(&config.till.socket).map_err(WindowError::Client)?;
     let (sizes, size) = watch::channel(None);
     let (hidden, is_hidden) = watch::channel(None);
     let state = WindowState {
@@ -86,7 +87,6 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
     };
     let feed = start_feed(http, state, event_loop.create_proxy())?;
     let mut app = App {
-        context,
         wanted,
         // The logo is of the idle scene, which the daemon draws.
         look: Theme::of(&config, None),
@@ -109,7 +109,7 @@ pub(super) fn run(context: &Context, wanted: Wanted) -> Result<u8, CliError> {
         && app.outcome.is_ok()
     {
         // The session is over, and its display with it.
-        context.output.note(&with_causes(&error));
+        note(&with_causes(&error));
     }
     app.outcome
 }
@@ -130,11 +130,11 @@ fn start_feed(
     http: Loopback,
     state: WindowState,
     proxy: EventLoopProxy<Wake>,
-) -> Result<JoinHandle<()>, CliError> {
+) -> Result<JoinHandle<()>, WindowError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(super::super::TillError::Run)?;
+        .map_err(WindowError::Run)?;
     let started = std::thread::Builder::new()
         .name("oplati-feed".to_owned())
         .spawn(move || {
@@ -147,7 +147,7 @@ fn start_feed(
                 }
             });
         });
-    Ok(started.map_err(super::super::TillError::Run)?)
+    started.map_err(WindowError::Run)
 }
 
 /// The exit code for the signal that came: the end of the session is a good end.
@@ -187,8 +187,7 @@ enum Canvas {
     Painter(Painter),
 }
 
-struct App<'a> {
-    context: &'a Context,
+struct App {
     wanted: Wanted,
     look: Theme,
     /// On X11.
@@ -207,10 +206,10 @@ struct App<'a> {
     showing: Showing,
     /// The last note, which is not repeated.
     noted: String,
-    outcome: Result<u8, CliError>,
+    outcome: Result<u8, WindowError>,
 }
 
-impl ApplicationHandler<Wake> for App<'_> {
+impl ApplicationHandler<Wake> for App {
     fn resumed(&mut self, event_loop: &ActiveEventLoop) {
         self.look_at_monitors(event_loop);
     }
@@ -260,7 +259,7 @@ impl ApplicationHandler<Wake> for App<'_> {
     fn about_to_wait(&mut self, event_loop: &ActiveEventLoop) {
         // Without it a code could stand for ever. Its last word may still be on its way.
         if self.feed.is_finished() && std::mem::replace(&mut self.feed_ended, true) {
-            self.outcome = Err(CliError::FeedDied);
+            self.outcome = Err(WindowError::FeedDied);
             return event_loop.exit();
         }
         let is_time = match event_loop.control_flow() {
@@ -276,10 +275,10 @@ impl ApplicationHandler<Wake> for App<'_> {
     }
 }
 
-impl App<'_> {
+impl App {
     fn note_once(&mut self, what: String) {
         if self.noted != what {
-            self.context.output.note(&what);
+            note(&what);
             self.noted = what;
         }
     }
@@ -348,7 +347,7 @@ impl App<'_> {
                 if !self.has_stood && !self.wanted.autostart =>
             {
                 let error = NoMonitor::Unknown { name, known };
-                self.outcome = Err(CliError::Usage(error.to_string()));
+                self.outcome = Err(error.into());
                 event_loop.exit();
             }
             Err(error) => {
@@ -539,43 +538,4 @@ fn attributes(is_x11: bool, monitor: &Monitor, handle: Option<MonitorHandle>) ->
     // The name by which compositors know the autostart file.
     let named = WindowAttributesExtWayland::with_name(named, "oplati-display", "");
     named.with_fullscreen(Some(Fullscreen::Borderless(handle)))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    /// What the desktop-entry specification asks of an autostart file.
-    #[test]
-    fn the_autostart_file_is_valid_and_starts_what_this_program_knows() {
-        let text = include_str!("../../../debian/oplati-display.desktop");
-        let mut lines = text.lines();
-        assert_eq!(lines.next(), Some("[Desktop Entry]"));
-        let mut entry = BTreeMap::new();
-        for line in lines {
-            let (key, value) = line.split_once('=').unwrap();
-            assert_eq!((key.trim(), value.trim()), (key, value), "no blanks");
-            assert!(entry.insert(key, value).is_none(), "{key} stands once");
-        }
-        for key in ["Name", "Comment"] {
-            for name in [key.to_owned(), format!("{key}[ru]"), format!("{key}[be]")] {
-                assert!(!entry[name.as_str()].is_empty());
-            }
-        }
-        assert_eq!((entry["Type"], entry["Terminal"]), ("Application", "false"));
-        assert_eq!(entry["TryExec"], "oplati");
-        let command: Vec<&str> = entry["Exec"].split(' ').collect();
-        assert_eq!(command.first(), Some(&entry["TryExec"]));
-        let cli = <crate::cli::Cli as clap::Parser>::try_parse_from(command).unwrap();
-        let crate::cli::Verb::Display(args) = cli.verb else {
-            panic!("another verb");
-        };
-        assert_eq!(
-            args.window().unwrap().0,
-            super::Wanted {
-                name: None,
-                autostart: true
-            }
-        );
-    }
 }

@@ -104,7 +104,7 @@ impl XServer {
 
     fn flush(&self) {
         if let Err(error) = self.connection.flush() {
-            tracing::debug!(%error, "The X server does not listen");
+            tracing::debug!(target: "oplati::window", %error, "The X server does not listen");
         }
     }
 
