@@ -161,7 +161,9 @@ fn reads_that_fail_at_the_start_leave_the_journal_where_it_is() {
             till.adopt(child);
             let health = till.health();
             assert!(!health.to_string().contains("повреждён"), "{health}");
-            assert!(has_failed(&till), "{when} {ending}");
+            wait_until(&format!("read {when} of {ending} fails"), || {
+                has_failed(&till)
+            });
             till.kill();
             till.start();
             assert_is_intact(&till, 1);
