@@ -31,12 +31,13 @@ fn jump(world: &mut World, by: SignedDuration) {
     world.now.wall = world.now.wall.checked_add(by).unwrap();
 }
 
-/// A sale `s` that is paid; the till's clock runs behind the service's by so much, if that states the time.
-fn sold(behind: SignedDuration, service_states_time: bool) -> World {
+/// A sale `s` that is paid, by a till whose clock is so much behind; the service's clock is so much ahead of the till's,
+/// if it states the time.
+fn sold(behind: SignedDuration, service_ahead: Option<SignedDuration>) -> World {
     let mut world = World::new(Mode::DynamicQr);
     jump(&mut world, -behind);
-    if service_states_time {
-        set_service_time(&mut world, behind);
+    if let Some(ahead) = service_ahead {
+        set_service_time(&mut world, ahead);
     }
     world.begin("s", 1999);
     world.settle();
@@ -51,7 +52,7 @@ fn sold(behind: SignedDuration, service_states_time: bool) -> World {
 #[test]
 fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
     for behind in [days(3), days(365 * 20)] {
-        let mut world = sold(behind, true);
+        let mut world = sold(behind, Some(behind));
         jump(&mut world, behind);
         assert!(is_repeated(&mut world), "{behind:?}");
         // A day of the process's own later it is old.
@@ -62,10 +63,10 @@ fn a_retry_is_no_old_identifier_because_a_wrong_clock_was_put_right() {
 
 #[test]
 fn a_retry_is_no_old_identifier_because_the_clock_is_set_ahead() {
-    for states_time in [true, false] {
-        let mut world = sold(days(0), states_time);
+    for service_ahead in [Some(days(0)), None] {
+        let mut world = sold(days(0), service_ahead);
         jump(&mut world, days(2));
-        assert!(is_repeated(&mut world), "{states_time}");
+        assert!(is_repeated(&mut world), "{service_ahead:?}");
     }
 }
 
@@ -73,7 +74,7 @@ fn a_retry_is_no_old_identifier_because_the_clock_is_set_ahead() {
 fn after_a_restart_the_service_is_asked_how_late_it_is() {
     // The clock starts two days ahead, or was three days behind when the sale ended and is right now.
     for (behind, ahead) in [(days(0), days(2)), (days(3), days(3))] {
-        let mut world = sold(behind, true);
+        let mut world = sold(behind, Some(behind));
         world.crash(SECOND);
         jump(&mut world, ahead);
         assert!(!is_repeated(&mut world), "{behind:?}");
@@ -90,7 +91,7 @@ fn after_a_restart_the_service_is_asked_how_late_it_is() {
 
 #[test]
 fn after_a_restart_of_a_day_later_an_old_identifier_is_refused() {
-    let mut world = sold(days(0), true);
+    let mut world = sold(days(0), Some(days(0)));
     world.crash(2 * DAY);
     assert!(!is_repeated(&mut world));
     assert_eq!(world.problem().code, Code::TemporarilyUnavailable);
@@ -101,7 +102,7 @@ fn after_a_restart_of_a_day_later_an_old_identifier_is_refused() {
 
 #[test]
 fn a_retry_is_answered_without_the_service_while_the_till_has_it_as_young() {
-    let mut world = sold(days(0), true);
+    let mut world = sold(days(0), Some(days(0)));
     world.crash(SECOND);
     assert!(is_repeated(&mut world));
     assert!(world.pending.is_empty());
@@ -110,10 +111,10 @@ fn a_retry_is_answered_without_the_service_while_the_till_has_it_as_young() {
 #[test]
 fn a_service_without_a_clock_leaves_each_retry_a_retry() {
     // It stated no time when the sale ended, or states none now.
-    let mut world = sold(days(0), false);
+    let mut world = sold(days(0), None);
     world.crash(2 * DAY);
     assert!(is_repeated(&mut world));
-    let mut world = sold(days(0), true);
+    let mut world = sold(days(0), Some(days(0)));
     world.crash(2 * DAY);
     assert!(!is_repeated(&mut world));
     world.answer(Fate::Answered);
@@ -122,14 +123,7 @@ fn a_service_without_a_clock_leaves_each_retry_a_retry() {
 
 #[test]
 fn a_service_whose_clock_was_wrong_makes_no_identifier_old() {
-    let mut world = World::new(Mode::DynamicQr);
-    set_service_time(&mut world, days(-30));
-    world.begin("s", 1999);
-    world.settle();
-    world.join();
-    world.advance(2 * SECOND);
-    world.buyer(crate::core::call::PaymentStatus::Ok);
-    world.advance(2 * SECOND);
+    let mut world = sold(days(0), Some(days(-30)));
     world.crash(SECOND);
     set_service_time(&mut world, days(0));
     assert!(is_repeated(&mut world), "the till's clock has it as young");
