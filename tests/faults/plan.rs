@@ -186,6 +186,8 @@ pub struct Plan {
 
 /// What people begin and bring to its end in one run, beside chance.
 const TALES_A_RUN: u64 = 7;
+/// What a run ends with, and now and then one more.
+const LAST_TALES_A_RUN: u64 = 2;
 /// Sales among them that are nothing but fair.
 const FAIR_SALES: u64 = 1;
 
@@ -220,7 +222,8 @@ impl Plan {
         }
         // Drawn by itself: all else of a run is as it is without it.
         let mut random = Random::new(seed ^ 0x5a1e);
-        deeds.extend([(); 2].map(|()| Action::Tale(last_tale(&mut random))));
+        let last = LAST_TALES_A_RUN + u64::from(random.one_in(6));
+        deeds.extend((0..last).map(|_| Action::Tale(last_tale(&mut random))));
         Plan {
             seed,
             mode,
@@ -250,7 +253,7 @@ const LAST_TALES: &[(u64, Tale)] = &[
     (2, Tale::CardFails(RequestFate::Garbage)),
     (3, Tale::CardNoScene),
     (3, Tale::CardFails(RequestFate::NotSent)),
-    (3, Tale::CardFails(RequestFate::TokenNeeded)),
+    (4, Tale::CardFails(RequestFate::TokenNeeded)),
     (4, Tale::CardFails(RequestFate::TokenExists)),
     (3, Tale::RefundAborted),
     (
