@@ -138,10 +138,11 @@ impl Operations {
         match self.repeats.age(existing, turn.link, turn.now) {
             Age::Recent => Ok((false, operation.clone())),
             Age::Over(at) => Err(long_over(&operation.id, at)),
-            // "Nothing may assume" that the till's clock is right: the service is asked for the time.
+            // "Nothing may assume" that the till's clock is right. Whoever is refused a retry of what is paid takes the
+            // money once more, so it counts as one, and the service is asked for the time.
             Age::Unknown => {
                 probe_for_time(&operation.id, turn);
-                Err(turn.link.unavailable(turn.now.mono))
+                Ok((false, operation.clone()))
             }
         }
     }

@@ -45,7 +45,8 @@ pub(super) enum Age {
     Recent,
     /// It ended then, too long ago for a retry.
     Over(Timestamp),
-    /// By the till's clock it ended too long ago, and the service has not answered in this process yet.
+    /// By the till's clock it ended too long ago, and the service, which has not answered in this process yet, has to be
+    /// asked for its time.
     Unknown,
 }
 
