@@ -253,6 +253,34 @@ mod tests {
     }
 
     #[test]
+    fn one_row_of_a_check_may_hold_several_lines() {
+        let path = Path::new("journal.sqlite3");
+        let damage = "Tree 5 page 5 cell 1: Rowid 7 out of order";
+        let refused = "unable to get the page. error code=8458";
+        for (rows, trouble) in [
+            (vec!["ok".to_owned()], None),
+            (
+                vec![format!(
+                    "*** in database main ***\nTree 12 page 12: {refused}\nTree 5 page 5: {refused}"
+                )],
+                Some(Trouble::Disk),
+            ),
+            (
+                vec![format!("Tree 12 page 12: {refused}"), damage.to_owned()],
+                Some(Trouble::Disk),
+            ),
+            (
+                vec![format!("*** in database main ***\n{damage}")],
+                Some(Trouble::Damaged),
+            ),
+        ] {
+            let verdict = super::super::verdict(&rows, path);
+            let found = verdict.err().map(|error| error.trouble());
+            assert_eq!(found, trouble, "{rows:?}");
+        }
+    }
+
+    #[test]
     fn what_the_disk_does_not_give_stays_in_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.sqlite3");

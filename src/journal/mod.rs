@@ -552,16 +552,26 @@ fn check(connection: &Connection, path: &Path) -> Result<(), JournalError> {
             Ok(())
         })
         .map_err(|error| damaged_or(path, error, reading))?;
+    verdict(&report, path)
+}
+
+/// What the rows of SQLite's check mean.
+fn verdict(report: &[String], path: &Path) -> Result<(), JournalError> {
     if report == ["ok"] {
         return Ok(());
     }
-    // What could not be read was not looked at, and what misses it in the rest of the report proves nothing.
-    if let Some(refused) = report.iter().find(|line| doubt::is_refused_read(line)) {
-        return Err(doubt::unread(path, std::io::Error::other(refused.clone())));
+    // What could not be read was not looked at, and what misses it in the rest of the report proves nothing. Several
+    // lines may stand in one row.
+    let mut lines = report.iter().flat_map(|row| row.lines());
+    if let Some(refused) = lines.find(|line| doubt::is_refused_read(line)) {
+        return Err(doubt::unread(
+            path,
+            std::io::Error::other(refused.to_owned()),
+        ));
     }
     Err(JournalError::Damaged {
         path: path.to_owned(),
-        report: report.into_iter().next().unwrap_or_default(),
+        report: report.first().cloned().unwrap_or_default(),
     })
 }
 
