@@ -8,7 +8,8 @@
 //! 2. a fresh connection checks what they hold, in bounded time while the daemon runs: what is whole then was never
 //!    damaged, and the disk was at fault; what could not be looked at to the end, or has a page that the disk did not give
 //!    ([`is_refused_read`]), is not confirmed;
-//! 3. they are read plainly once more, since a disk that fails now and then may have failed the second look.
+//! 3. they are read plainly once more, since a disk that fails now and then may have failed the second look, and looked
+//!    at again, up to [`CONFIRMING_LOOKS`] times.
 //!
 //! Only then is it damage, [`Trouble::Damaged`](super::Trouble), which nothing takes back. A fault of the disk is
 //! reported as one for as long as it lasts, nothing is kept of it, and the journal stays where it is.
@@ -29,6 +30,9 @@ use crate::base::error_chain::with_causes;
 
 /// How long a look at a journal in use may take: tills wait for it.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// So many looks in a row must find damage, as far as there is time for them: a disk that refuses one read in ten makes
+/// some of them find it.
+const CONFIRMING_LOOKS: u32 = 8;
 /// What is read plainly at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// What every use of the journal needs, read by [`Journal::check_content`] too.
@@ -79,14 +83,23 @@ impl Journal {
                 .map_err(|source| unread(&self.path, source))
         };
         read()?;
-        match look_again(&self.path) {
-            Ok(()) => Ok(None),
-            Err(error @ JournalError::Damaged { .. }) => {
-                read()?;
-                Ok(Some(with_causes(&error)))
+        let mut report = None;
+        for _ in 0..CONFIRMING_LOOKS {
+            match look_again(&self.path) {
+                Ok(()) => return Ok(None),
+                Err(error @ JournalError::Damaged { .. }) => {
+                    read()?;
+                    report = Some(with_causes(&error));
+                    if Instant::now() > deadline {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    return Err(unread(&self.path, io::Error::other(with_causes(&error))));
+                }
             }
-            Err(error) => Err(unread(&self.path, io::Error::other(with_causes(&error)))),
         }
+        Ok(report)
     }
 }
 
