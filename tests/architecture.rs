@@ -142,7 +142,7 @@ const WINDOW: &str = "window";
 
 /// What the window may import of the library.
 const IMPORTS_OF_THE_WINDOW: &[&str] = &[
-    "base", "core", // What winit warns of is told like all else.
+    "base", "core", // What winit warns of is logged like all else.
     "log", "config", "devices", "client",
 ];
 

@@ -27,3 +27,10 @@ pub const NOPERM: u8 = 77;
 pub const CONFIG: u8 = 78;
 /// 128 + SIGINT: a person stopped it.
 pub const INTERRUPTED: u8 = 130;
+
+/// Prints what is wrong with the arguments of a program, or its help if that was asked for; the exit code for it.
+pub fn print_usage(error: &clap::Error) -> u8 {
+    // Nobody is left to report to when this fails.
+    drop(error.print());
+    if error.use_stderr() { USAGE } else { OK }
+}

@@ -1,5 +1,6 @@
 //! `oplati display`: what the buyer sees, saved, or a scene of one's own drawn into a picture; or the
-//! buyer's window in the cashier's session. The window is a program of its own, `oplati-window` (`src/window/`); `attendant` looks after its process.
+//! buyer's window in the cashier's session. The window is a program of its own, `oplati-window` (`src/window/`);
+//! `attendant` looks after its process.
 
 mod attendant;
 

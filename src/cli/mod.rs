@@ -222,16 +222,7 @@ pub fn main() -> ExitCode {
     crate::base::system::unblock_signals();
     let cli = match parsed() {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() {
-                exit_code::USAGE
-            } else {
-                exit_code::OK
-            };
-            // Nobody is left to report to when this fails.
-            drop(error.print());
-            return code.into();
-        }
+        Err(error) => return exit_code::print_usage(&error).into(),
     };
     let context = Context {
         paths: Paths::below(&cli.root),

@@ -290,17 +290,19 @@ impl Step {
 
     /// Writes a sale or a card as it is from now on.
     pub(crate) fn write_sale(&mut self, sale: &mut SaleRecord, what: impl Into<String>) {
-        count_change(&mut sale.operation);
-        let record = Record::Sale(Box::new(sale.clone()));
-        self.push(record, what.into(), Durability::Immediate);
+        self.push_sale(sale, what.into(), Durability::Immediate);
     }
 
     /// The same for a change that a power cut may take: neither has money moved by it, nor will a restart do anything
     /// else without it than look for what the service has, or begin the sale anew.
     pub(crate) fn defer_sale(&mut self, sale: &mut SaleRecord, what: impl Into<String>) {
+        self.push_sale(sale, what.into(), Durability::Deferred);
+    }
+
+    fn push_sale(&mut self, sale: &mut SaleRecord, what: String, durability: Durability) {
         count_change(&mut sale.operation);
         let record = Record::Sale(Box::new(sale.clone()));
-        self.push(record, what.into(), Durability::Deferred);
+        self.push(record, what, durability);
     }
 
     /// The same for an entry of the queue.

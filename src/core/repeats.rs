@@ -15,7 +15,6 @@ use crate::base::clock::{Now, ServiceClock};
 use crate::core::event::Step;
 use crate::core::link::Link;
 use crate::core::record::Record;
-use crate::model::operation::Operation;
 
 /// A till's retry of a `PUT` comes within this time after its operation's end.
 const MAX_REPEAT_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -84,7 +83,7 @@ impl Repeats {
 
     /// How old it is.
     pub(super) fn age(&self, record: &Record, link: &Link, now: Now) -> Age {
-        let operation: &Operation = record.operation();
+        let operation = record.operation();
         let Some(at) = operation.finished_at else {
             return Age::Recent;
         };

@@ -6,8 +6,8 @@
 //!
 //! 1. the file and its log are read plainly to their ends: where that fails, the disk is at fault;
 //! 2. a fresh connection checks what they hold, in bounded time while the daemon runs: what is whole then was never
-//!    damaged, and the disk was at fault; what could not be looked at to the end, or has a page that the disk did not give
-//!    ([`is_refused_read`]), is not confirmed;
+//!    damaged, and the disk was at fault; what could not be looked at to the end, or has a page that the disk did not
+//!    give ([`is_refused_read`]), is not confirmed;
 //! 3. they are read plainly once more, since a disk that fails now and then may have failed the second look, and looked
 //!    at again, up to [`CONFIRMING_LOOKS`] times.
 //!
@@ -30,8 +30,8 @@ use crate::base::error_chain::with_causes;
 
 /// How long a look at a journal in use may take: tills wait for it.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
-/// So many looks in a row must find damage, as far as there is time for them: a disk that refuses one read in ten makes
-/// some of them find it.
+/// So many looks in a row must find damage, as far as there is time for them: a disk that refuses one read in ten
+/// makes some of them find it.
 const CONFIRMING_LOOKS: u32 = 8;
 /// What is read plainly at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -161,8 +161,8 @@ fn look_again(path: &Path) -> Result<(), JournalError> {
     })
 }
 
-/// Whether a line of SQLite's own check speaks of a page that it did not get, and not of what is in it. The one code that
-/// stands for damage is that of a log that is shorter than what was written to it.
+/// Whether a line of SQLite's own check is about a page that it did not get, and not about what is in it. The one code
+/// that stands for damage is that of a log that is shorter than what was written to it.
 pub(super) fn is_refused_read(line: &str) -> bool {
     match line.split_once("unable to get the page. error code=") {
         Some((_, code)) => code.trim().parse::<i32>().is_ok_and(|code| {

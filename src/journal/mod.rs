@@ -8,9 +8,9 @@
 //! A commit is on the disk when it returns (`synchronous=FULL`), unless each of its changes is
 //! [deferred](Durability::Deferred): then it is in the log, where every reader and the next process finds it, and
 //! reaches the disk with the next one (`synchronous=NORMAL`). A power cut takes the last of those. Two designs were
-//! weighed for changes that no restart needs to know: to keep them in memory until something durable is written would save
-//! their pages as well, but readers would have to look into two places, and a crash of the process alone would lose
-//! them; so they are written, and only the wait for the disk is saved.
+//! weighed for changes that no restart needs to know: to keep them in memory until something durable is written would
+//! save their pages as well, but readers would have to look into two places, and a crash of the process alone would
+//! lose them; so they are written, and only the wait for the disk is saved.
 //!
 //! - `operations` holds each operation as it is now: columns for queries, `record` for everything.
 //! - `steps` holds what happened to it and when: the time line of an operation.
@@ -246,7 +246,7 @@ impl Journal {
     }
 
     /// Whether commits from now on are on the disk when they return.
-    pub(super) fn wait_for_disk(&mut self, waits: bool) -> Result<(), JournalError> {
+    fn wait_for_disk(&mut self, waits: bool) -> Result<(), JournalError> {
         if self.waits_for_disk != waits {
             self.connection
                 .pragma_update(None, "synchronous", if waits { "FULL" } else { "NORMAL" })

@@ -211,7 +211,10 @@ fn write(sink: &impl Sink, shared: &Shared) {
         let mut queue = lock(&shared.queue);
         queue.failure = failure;
         queue.done += u64::from(is_line);
-        (queue.writing_since, queue.is_reported) = (None, false);
+        queue.writing_since = None;
+        if queue.waiting.is_empty() {
+            queue.is_reported = false;
+        }
         shared.done.notify_all();
     }
 }

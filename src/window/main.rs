@@ -53,16 +53,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            let code = if error.use_stderr() {
-                exit_code::USAGE
-            } else {
-                exit_code::OK
-            };
-            // Nobody left to tell when this fails.
-            drop(error.print());
-            return code.into();
-        }
+        Err(error) => return exit_code::print_usage(&error).into(),
     };
     let ended = run(args).unwrap_or_else(|error| {
         note(&format!("oplati: {}", with_causes(&error)));

@@ -1,5 +1,5 @@
-//! What waits for the disk, and what a power cut may take. That it may take the rest at any moment without losing money is
-//! shown by `tests/faults`.
+//! What waits for the disk, and what a power cut may take. That it may take the rest at any moment without losing money
+//! is shown by `tests/faults`.
 
 use super::stories::confirming;
 use super::world::{SECOND, World};

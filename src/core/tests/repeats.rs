@@ -1,5 +1,5 @@
-//! A `PUT` once more: a retry is answered with the operation as it stands, and another receipt under an old identifier is
-//! refused, whatever the clocks show.
+//! A `PUT` once more: a retry is answered with the operation as it stands, and another receipt under an old identifier
+//! is refused, whatever the clocks show.
 
 use jiff::SignedDuration;
 
