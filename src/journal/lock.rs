@@ -91,6 +91,7 @@ pub struct Lock {
     /// The journal itself, once its connection is closed.
     content: Option<File>,
     is_of_damaged: bool,
+    is_of_crashed: bool,
 }
 
 impl Lock {
@@ -108,10 +109,14 @@ impl Lock {
             Err(error) => return Err(failed(error.into())),
         }
         let before = holder_and_state(&mut file);
+        let before = before.map(|(_, state)| state);
         let mut lock = Lock {
             file,
             content: None,
-            is_of_damaged: before.is_some_and(|(_, state)| state.ends_with(DAMAGED)),
+            is_of_damaged: before
+                .as_ref()
+                .is_some_and(|state| state.ends_with(DAMAGED)),
+            is_of_crashed: before.is_some_and(|state| !state.starts_with(STOPPING)),
         };
         lock.write_holder("");
         Ok(lock)
@@ -120,6 +125,11 @@ impl Lock {
     /// Whether the process before has found the journal damaged.
     pub(super) fn is_of_damaged(&self) -> bool {
         self.is_of_damaged
+    }
+
+    /// Whether the process before had the journal open to its end.
+    pub(super) fn is_of_crashed(&self) -> bool {
+        self.is_of_crashed
     }
 
     /// The next process knows that the journal is damaged, also where its opening would find nothing: a log that

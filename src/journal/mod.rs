@@ -54,7 +54,7 @@ pub use error::JournalError;
 use error::{preparing, reading, writing};
 pub(crate) use inspect::{Inspected, inspect};
 pub(crate) use lock::{Lock, running_holder, stopping_holder};
-use place::identity;
+use place::Identity;
 pub(crate) use reader::{Reader, ShiftReader};
 pub(crate) use trouble::Trouble;
 
@@ -88,8 +88,8 @@ struct File {
     content: std::fs::File,
     /// Held as long for the same reason.
     _wal_index: Option<std::fs::File>,
-    /// Device and inode: whether the path still leads to what is open.
-    identity: (u64, u64),
+    /// Whether the paths still lead to what is open.
+    identity: Identity,
     lock: Lock,
 }
 
@@ -126,13 +126,16 @@ impl Journal {
             return Err(kept);
         }
         lock.forget_damage();
+        if lock.is_of_crashed() && path.exists() && !quarantine::has_log(path)? {
+            tracing::error!(path = %path.display(), "The write-ahead log of a process that crashed is missing: what it held is lost");
+        }
         let (connection, held) = match Journal::open_twice(path) {
             Err(JournalError::Damaged { path, report }) => return Err(quarantined(&path, &report)),
             opened => opened.map_err(|error| quota::diagnose(path, error))?,
         };
         let file = File {
             reserve: Reserve::beside(path),
-            identity: identity(path).map_err(preparing(path))?,
+            identity: Identity::of(path).map_err(preparing(path))?,
             content: held.content,
             _wal_index: held.wal_index,
             lock,

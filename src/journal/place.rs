@@ -1,8 +1,10 @@
-//! The journal's place: whether the path still leads to the file that is open, and what becomes of the write-ahead
-//! log while it does not.
+//! The journal's place: whether the paths still lead to the file and the write-ahead log that are open, and what
+//! becomes of the log while they do not.
 //!
 //! A file that was removed or replaced takes what is moved into it, and the log was the only other copy. So the log
-//! is emptied, and moved into the file at the end, only where the path leads to that very file.
+//! is emptied, and moved into the file at the end, only where the path leads to that very file. A log that was removed
+//! or replaced takes writes as gladly, and a crash loses them. What it holds is whole yet: it is moved into the file,
+//! and what lies in its place is put aside, since the next start would take it for the newer truth.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -50,11 +52,42 @@ pub(super) fn check_rights(path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Device and inode.
-pub(super) fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+/// Device and inode of what is open. SQLite keeps the log's as long as it has the journal open.
+#[derive(Debug)]
+pub(super) struct Identity {
+    file: (u64, u64),
+    log: (u64, u64),
+}
+
+impl Identity {
+    /// Of a journal that was opened and read: its log is there.
+    pub(super) fn of(journal: &Path) -> std::io::Result<Identity> {
+        Ok(Identity {
+            file: device_and_inode(journal)?,
+            log: device_and_inode(&quarantine::beside(journal, "-wal"))?,
+        })
+    }
+}
+
+fn device_and_inode(path: &Path) -> std::io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     let facts = std::fs::metadata(path)?;
     Ok((facts.dev(), facts.ino()))
+}
+
+/// A removed file takes writes as gladly as any other, and loses them. What cannot be looked at, rights of a
+/// folder for example, is not gone: the open descriptors still lead to it.
+fn check_identity(path: &Path, open: (u64, u64)) -> Result<(), JournalError> {
+    let is_gone = match device_and_inode(path) {
+        Ok(found) => found != open,
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    if is_gone {
+        return Err(JournalError::Gone {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 impl Journal {
@@ -83,22 +116,26 @@ impl Journal {
         }
     }
 
-    /// A removed file takes writes as gladly as any other, and loses them. What cannot be looked at, rights of a
-    /// folder for example, is not gone: the open descriptors still lead to it.
+    /// Whether what is written is found by the next start.
+    ///
+    /// # Errors
+    /// [`JournalError::Gone`] with the file that was removed or replaced.
     pub(super) fn check_place(&self) -> Result<(), JournalError> {
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
-        let is_gone = match identity(&self.path) {
-            Ok(found) => found != file.identity,
-            Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
-        };
-        if is_gone {
-            return Err(JournalError::Gone {
-                path: self.path.clone(),
-            });
-        }
-        Ok(())
+        self.check_file_place()?;
+        self.check_log_place()
+    }
+
+    fn check_file_place(&self) -> Result<(), JournalError> {
+        let file = self.file.as_ref();
+        file.map_or(Ok(()), |file| {
+            check_identity(&self.path, file.identity.file)
+        })
+    }
+
+    fn check_log_place(&self) -> Result<(), JournalError> {
+        let log = quarantine::beside(&self.path, "-wal");
+        let file = self.file.as_ref();
+        file.map_or(Ok(()), |file| check_identity(&log, file.identity.log))
     }
 
     /// Reads anew what every use of the journal needs: what is kept in memory hides from this process that the file
@@ -184,10 +221,19 @@ impl Journal {
                 report: "found before".to_owned(),
             });
         }
-        self.check_place()?;
+        self.check_file_place()?;
         self.check_content()?;
         let query = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.connection.execute_batch(query).map_err(writing)
+        let (pages, moved): (i64, i64) = self
+            .connection
+            .query_row(query, [], |row| Ok((row.get(1)?, row.get(2)?)))
+            .map_err(writing)?;
+        match self.check_log_place() {
+            // Somebody reads: what stays in the log goes with it.
+            Err(gone) if pages != moved => Err(gone),
+            Err(_) => quarantine::put_log_aside(&self.path),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Whether the next start would find another journal than this one. A copy in its place, with the log, is the

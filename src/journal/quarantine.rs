@@ -64,8 +64,25 @@ pub(super) fn beside(journal: &Path, ending: &str) -> PathBuf {
     journal.with_file_name(name)
 }
 
-/// Moves the journal's files into quarantine, each damage into a folder named by its time.
+/// Moves the journal's files into quarantine.
 pub(super) fn quarantine(journal: &Path) -> Result<PathBuf, JournalError> {
+    let folder = move_away(journal, &ENDINGS)?;
+    // It holds nothing, and beside no journal it would point to one that is missing.
+    Reserve::beside(journal).give_up();
+    Ok(folder)
+}
+
+/// Moves a write-ahead log that is not the journal's own into quarantine, if one lies there.
+pub(super) fn put_log_aside(journal: &Path) -> Result<(), JournalError> {
+    if has_log(journal)? {
+        let folder = move_away(journal, &["-wal"])?;
+        tracing::warn!(folder = %folder.display(), "A write-ahead log that is none of this journal's is put aside");
+    }
+    Ok(())
+}
+
+/// Each time into a folder named by it.
+fn move_away(journal: &Path, endings: &[&str]) -> Result<PathBuf, JournalError> {
     let failed = preparing(journal);
     let folder = journal.with_file_name(FOLDER);
     let stamp = crate::base::clock::wall()
@@ -76,14 +93,12 @@ pub(super) fn quarantine(journal: &Path) -> Result<PathBuf, JournalError> {
         .find(|folder| !folder.exists())
         .unwrap_or_else(|| folder.join(&stamp));
     std::fs::create_dir_all(&folder).map_err(&failed)?;
-    for ending in ENDINGS {
+    for ending in endings {
         let from = beside(journal, ending);
         if length(journal, ending)?.is_some() {
             let name = from.file_name().unwrap_or_default();
             std::fs::rename(&from, folder.join(name)).map_err(&failed)?;
         }
     }
-    // It holds nothing, and beside no journal it would point to one that is missing.
-    Reserve::beside(journal).give_up();
     Ok(folder)
 }

@@ -142,6 +142,42 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
 }
 
 #[test]
+fn a_log_that_is_removed_or_replaced_takes_no_more_writes_and_loses_nothing() {
+    for replaced in [false, true] {
+        let (folder, path, mut journal, mut core) = opened();
+        let reader = Reader::open(&path).unwrap();
+        let (log, kept) = (beside(&path, "-wal"), folder.path().join("old log"));
+        begin(&mut journal, &mut core, "s1", 1);
+        std::fs::copy(&log, &kept).unwrap();
+        assert!(journal.empty_log());
+        let (mut other, _) = super::tests::core(Restored::default());
+        begin(&mut journal, &mut other, "s2", 2);
+        std::fs::remove_file(&log).unwrap();
+        if replaced {
+            std::fs::rename(&kept, &log).unwrap();
+        }
+        let (mut third, _) = super::tests::core(Restored::default());
+        let step = third.handle(a_sale(), now(3));
+        for refused in [
+            journal.commit(&step.writes),
+            journal.secure_room(),
+            journal.look(true),
+        ] {
+            let gone = refused.unwrap_err();
+            assert!(matches!(&gone, JournalError::Gone { path } if *path == log));
+        }
+        assert!(!journal.empty_log());
+        drop(journal.close());
+        drop(reader);
+        assert!(!log.exists());
+        let aside = std::fs::read_dir(folder.path().join("journal.damaged"));
+        assert_eq!(aside.is_ok_and(|mut kept| kept.next().is_some()), replaced);
+        let journal = reopened(&path);
+        assert!(journal.find("s1").unwrap().is_some() && journal.find("s2").unwrap().is_some());
+    }
+}
+
+#[test]
 fn damage_that_is_met_while_it_runs_is_reported_and_known_at_the_next_start() {
     for damaged in ["", "-wal"] {
         let (folder, path, mut journal, mut core) = opened();
