@@ -161,6 +161,12 @@ impl Core {
         self.operations.awaits_scan(&self.common.settings)
     }
 
+    /// Whether a session or a payment may be asked for as soon as a buyer acts: a connection can be open by then.
+    #[must_use]
+    pub fn expects_request(&self) -> bool {
+        self.operations.expects_request()
+    }
+
     /// Whether a buyer is being attended, or about to be.
     #[must_use]
     pub fn is_occupied(&self) -> bool {

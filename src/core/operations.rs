@@ -219,6 +219,11 @@ impl Operations {
         is_armed || self.admission.awaits_code(settings)
     }
 
+    /// Whether a session or a payment may be asked for as soon as a buyer acts.
+    pub(super) fn expects_request(&self) -> bool {
+        self.sale.as_ref().is_some_and(ActiveSale::expects_request)
+    }
+
     /// Whether a buyer is being attended, or about to be.
     pub(super) fn is_occupied(&self) -> bool {
         self.sale.is_some() || self.admission.is_taken()

@@ -122,6 +122,19 @@ impl ActiveSale {
         matches!(self.phase, Phase::AwaitingScan)
     }
 
+    /// Whether a session or the payment may be asked for as soon as a buyer acts.
+    pub(super) fn expects_request(&self) -> bool {
+        match self.phase {
+            Phase::Starting | Phase::AwaitingScan | Phase::Opening(_) => true,
+            // A card is not paid for.
+            Phase::AwaitingBuyer(_) => self.record.operation.kind != Kind::Card,
+            Phase::Paying(_)
+            | Phase::Confirming { .. }
+            | Phase::InDoubt(_)
+            | Phase::Undoing { .. } => false,
+        }
+    }
+
     /// Whether it waits to see its payment undone.
     pub(super) fn awaits_undoing(&self) -> bool {
         matches!(self.phase, Phase::Undoing { .. })

@@ -151,7 +151,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
                 watchdog,
                 stop: stopped,
             };
-            spawn_checks(config, &parts, reconciler);
+            spawn_service_tasks(config, &parts, reconciler);
             Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
         }
         Err(cause) => {
@@ -208,11 +208,15 @@ fn run_core(task: CoreTask) -> Option<Lock> {
     }
 }
 
-/// Has token.conf looked after, and days reconciled, beside the core.
-fn spawn_checks(config: &Config, parts: &CoreLoopDeps, reconciler: Arc<Reconciler>) {
+/// Has connections opened before they are needed, token.conf looked after, and days reconciled, beside the core.
+fn spawn_service_tasks(config: &Config, parts: &CoreLoopDeps, reconciler: Arc<Reconciler>) {
     let Some(client) = parts.client.clone() else {
         return;
     };
+    let kept = client.clone();
+    parts
+        .io
+        .spawn(async move { kept.keep_preconnected().await });
     let board = parts.shared.clone();
     parts
         .io

@@ -34,6 +34,13 @@ impl CoreLoop {
         }
     }
 
+    /// The service's client may open a connection before the buyer acts.
+    pub(super) fn announce_request(&self) {
+        if let Some(client) = &self.parts.client {
+            client.expect_request(self.parts.engine.core().expects_request());
+        }
+    }
+
     pub(super) fn publish_status(&mut self) {
         let status = self.parts.engine.core().status(self.parts.clock.now());
         if self.parts.shared.set_status(status) {

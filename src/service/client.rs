@@ -1,9 +1,7 @@
 //! One call, from the token to the outcome.
 //!
-//! Two HTTP clients: polls and reports share kept-alive connections; requests that can move money
-//! use a fresh connection each. An HTTP library may repeat a request by itself when a kept-alive
-//! connection turns out dead before the first byte of an answer, and what it thinks unsent may have
-//! been read by the other side. On a fresh connection there is nothing to repeat.
+//! Polls and reports share kept-alive connections of an HTTP client's pool. A request that can move money has a
+//! connection of its own that carries nothing before and nothing after it, made without that client (see `dialer`).
 //!
 //! Time-outs: `timeout` bounds every request whole but `POST payments`, whose answer the service may hold until the
 //! buyer has confirmed. There it bounds connecting and writing; the answer is awaited as long as the call allows and
@@ -11,13 +9,16 @@
 //! takes three round trips, and one that takes longer will not carry a payment either. It must end before the request
 //! does, or a dead line would look like a lost answer, though nothing was sent.
 //!
-//! - `connection`: how connections are made and watched · `exchange`: one request, from bytes to bytes
+//! - `connection`: how connections are set up and watched · `dialer`: one that carries one request ·
+//!   `preconnect`: one that is open before it is needed · `exchange`: one request, from bytes to bytes
 //! - `stream`: a shift's report of any length · `resolver`: the service's name and its addresses
 //! - `order`: which address is tried first
 
 pub(super) mod connection;
+mod dialer;
 pub(super) mod exchange;
 mod order;
+mod preconnect;
 pub(super) mod resolver;
 mod stream;
 
@@ -39,10 +40,12 @@ use super::wire::{self, PaymentContent};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
 use crate::core::call::{Answer, Call, Failure, Heard, SessionMode, TokenProblem};
-use connection::{base, header_name, header_value, with_query};
+use connection::{Tls, base, header_name, header_value, with_query};
+use dialer::Dialer;
 use exchange::{Bounds, Raw};
 use order::Errand;
-use resolver::Resolver;
+use preconnect::Preconnect;
+use resolver::{Resolver, SharedResolver};
 
 /// Largest body of a report, in bytes; a hundred thousand rows have some 25 MB.
 const MAX_REPORT: usize = 64 * 1024 * 1024;
@@ -65,7 +68,10 @@ pub struct Settings {
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The HTTP library refuses, for want of certificates for example.
+    /// There are none that TLS could trust.
+    #[error("cannot prepare HTTPS; it needs the system's certificates (package ca-certificates)")]
+    Certificates(#[source] rustls::Error),
+    /// The HTTP library refuses.
     #[error("cannot prepare HTTPS; it needs the system's certificates (package ca-certificates)")]
     Build(#[source] reqwest::Error),
     /// A header value that HTTP does not allow.
@@ -99,7 +105,8 @@ pub struct Client {
     /// For calls that move no money.
     asking: reqwest::Client,
     /// For those that do.
-    moving: reqwest::Client,
+    dialer: Dialer,
+    preconnect: Preconnect,
     /// Of both.
     resolver: Arc<Resolver>,
     /// Until then each request has a connection of its own.
@@ -138,15 +145,17 @@ impl Client {
         }
         let base = base(&settings.url);
         let (url, timeout) = (&settings.url, settings.timeout);
-        let asking = connection::asking(url, timeout, &headers, &resolver);
-        let moving = connection::moving(url, timeout, &headers, &resolver);
+        let tls = Tls::of(url)?;
+        let asking = connection::asking(url, timeout, &headers, &resolver, &tls);
         let asking = asking.map_err(ClientError::Build)?;
-        let moving = moving.map_err(ClientError::Build)?;
+        let shared = SharedResolver(Arc::clone(&resolver));
+        let dialer = Dialer::new(url, timeout, &headers, shared, &tls);
         Ok(Client {
             settings,
             base,
             asking,
-            moving,
+            dialer,
+            preconnect: Preconnect::default(),
             resolver,
             doubtful_until: StdMutex::default(),
             answered_last: StdMutex::default(),
@@ -326,7 +335,7 @@ impl Client {
                     reg_num,
                     receipt: Some(receipt),
                 };
-                with_body(self.moving.post(url(wire::PAYMENTS)), &payment(&content)?)?
+                with_body(self.asking.post(url(wire::PAYMENTS)), &payment(&content)?)?
             }
             Call::Payment { payment_id } => self
                 .asking
@@ -349,7 +358,7 @@ impl Client {
                     receipt,
                 };
                 let path = format!("{}/{payment_id}/{}", wire::PAYMENTS, wire::REVERSALS);
-                with_body(self.moving.post(url(&path)), &payment(&content)?)?
+                with_body(self.asking.post(url(&path)), &payment(&content)?)?
             }
             Call::LookUp { shifts, .. } => self.report(shifts.first().map_or("", String::as_str)),
             Call::Probe { shift } => self.report(shift),
@@ -377,13 +386,14 @@ impl Client {
         let prepared = token::within_time(path, Prepared::make).await;
         let prepared = prepared.map_err(|error| token_failure(&error))?;
         let request = with_body(
-            self.moving.post(format!("{}{}", self.base, wire::TOKENS)),
+            self.asking.post(format!("{}{}", self.base, wire::TOKENS)),
             &serde_json::Map::new(),
         )?;
         let bounds = Bounds {
             time: self.settings.timeout,
             bytes: MAX_BODY,
             errand: Errand::Opening,
+            is_expected: false,
         };
         let raw = self.send(request, bounds, operation).await?;
         let answer: wire::TokenAnswer = self.read(&raw, Errand::Opening, &mut None, |answer| {

@@ -108,7 +108,7 @@ impl Trial {
             let value = connection::header_value(value, name)?;
             headers.insert(connection::header_name(name)?, value);
         }
-        let http = connection::moving(
+        let http = connection::unpooled(
             &settings.url,
             settings.timeout,
             &headers,

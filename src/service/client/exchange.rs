@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use reqwest::header::{AGE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{POOL_IDLE_TIMEOUT, connect_timeout, header_value};
+use super::dialer::{Connection, Unanswered};
 use super::order::{Blame, Errand, watching};
 use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate, is_of_another};
 use crate::base::error_chain::with_causes;
@@ -51,6 +52,8 @@ pub(super) struct Bounds {
     /// Of the answer's body.
     pub bytes: usize,
     pub errand: Errand,
+    /// Whether the request may go over the connection that is open before it is needed.
+    pub is_expected: bool,
 }
 
 /// What a call asks for.
@@ -90,6 +93,7 @@ impl Client {
             time,
             bytes,
             errand: errand_of(call),
+            is_expected: matches!(call, Call::OpenSession(_) | Call::Pay { .. }),
         }
     }
 
@@ -107,21 +111,40 @@ impl Client {
             .await
     }
 
-    /// The HTTP client of a request: a used connection is only for questions, and only where none has been in doubt
-    /// for as long as one is kept.
-    pub(super) fn http_client(&self, method: &reqwest::Method) -> &reqwest::Client {
+    /// Sends a request, and waits for the head of its answer. A used connection is only for questions, and only where
+    /// none has been in doubt for as long as one is kept; `is_expected` as in [`Bounds`].
+    pub(super) async fn answer_to(
+        &self,
+        request: reqwest::Request,
+        is_expected: bool,
+    ) -> Result<reqwest::Response, Failure> {
         let is_doubtful = || lock(&self.doubtful_until).is_some_and(|until| Instant::now() < until);
-        if *method == reqwest::Method::POST || is_doubtful() {
-            &self.moving
-        } else {
-            &self.asking
+        if request.method() == reqwest::Method::GET && !is_doubtful() {
+            return self.asking.execute(request).await.map_err(unanswered);
         }
+        let mut sendable = self.dialer.sendable(&request)?;
+        let timeout = self.settings.timeout;
+        if let Some(ready) = is_expected.then(|| self.preconnect.take(timeout)).flatten() {
+            match ready.send(sendable).await {
+                Err(Unanswered::NotTaken(back, error)) => {
+                    tracing::debug!(
+                        error,
+                        "The connection that was open in advance took nothing"
+                    );
+                    sendable = *back;
+                }
+                answered => return answered.map_err(Failure::from),
+            }
+        }
+        let connection: Connection = self.dialer.dial().await?;
+        connection.send(sendable).await.map_err(Failure::from)
     }
 
     /// Kept connections lead to an answerer that is not the service, or hide that no new one comes about: until all of
     /// them are closed, each request has one of its own.
-    fn doubt_connections(&self) {
+    pub(super) fn doubt_connections(&self) {
         *lock(&self.doubtful_until) = Some(Instant::now() + POOL_IDLE_TIMEOUT);
+        self.preconnect.close();
     }
 
     /// What answers otherwise than the service does, a router's login page, a proxy or a front end that was left
@@ -197,9 +220,8 @@ impl Client {
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
         let (method, path) = (request.method().clone(), shown_path(request.url()));
-        let client = self.http_client(request.method());
         let began = Instant::now();
-        let receiving = receive(client, request, bounds.bytes);
+        let receiving = self.receive(request, bounds);
         let (received, first) = watching(tokio::time::timeout(bounds.time, receiving)).await;
         let outcome = match received {
             Ok(outcome) => outcome,
@@ -222,19 +244,29 @@ impl Client {
         }
         outcome
     }
+
+    async fn receive(&self, request: reqwest::Request, bounds: Bounds) -> Result<Raw, Failure> {
+        let asked = (request.method() == reqwest::Method::GET).then(Instant::now);
+        let response = self.answer_to(request, bounds.is_expected).await?;
+        if let Some(asked) = asked {
+            is_fresh(response.headers(), asked.elapsed())?;
+        }
+        read_body(response, bounds.bytes).await
+    }
 }
 
-async fn receive(
-    client: &reqwest::Client,
-    request: reqwest::Request,
-    most: usize,
-) -> Result<Raw, Failure> {
-    let asked = (request.method() == reqwest::Method::GET).then(Instant::now);
-    let response = client.execute(request).await.map_err(unanswered)?;
-    if let Some(asked) = asked {
-        is_fresh(response.headers(), asked.elapsed())?;
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Failure {
+        match unanswered {
+            Unanswered::NotTaken(_, detail) => Failure::NotSent {
+                detail: wire::clean(&detail, 300),
+            },
+            Unanswered::Lost(detail) => Failure::Lost {
+                detail: wire::clean(&detail, 300),
+                heard: Heard::Nothing,
+            },
+        }
     }
-    read_body(response, most).await
 }
 
 /// An answer out of a cache that is older than its question, which left `since`, has not come: what it shows was so
@@ -254,8 +286,8 @@ pub(in crate::service) fn is_fresh(headers: &HeaderMap, since: Duration) -> Resu
     }
 }
 
-/// Why a request has no answer.
-pub(super) fn unanswered(error: reqwest::Error) -> Failure {
+/// Why a question has no answer.
+fn unanswered(error: reqwest::Error) -> Failure {
     if error.is_connect() {
         not_sent(&error.without_url())
     } else {
@@ -300,7 +332,7 @@ pub(in crate::service) fn lost(error: reqwest::Error) -> Failure {
     }
 }
 
-pub(in crate::service) fn not_sent(error: &reqwest::Error) -> Failure {
+pub(in crate::service) fn not_sent(error: &dyn std::error::Error) -> Failure {
     Failure::NotSent {
         detail: wire::clean(&with_causes(error), 300),
     }

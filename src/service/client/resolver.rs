@@ -15,9 +15,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use hyper_util::client::legacy::connect::dns;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
 
@@ -290,18 +293,42 @@ fn ask_system(name: &str) -> Found {
 }
 
 /// What the HTTP library asks.
+#[derive(Clone, Debug)]
 pub(in crate::service) struct SharedResolver(pub Arc<Resolver>);
+
+impl SharedResolver {
+    /// The addresses of a name in the order in which they are to be tried.
+    async fn ordered(self, name: String) -> Result<std::vec::IntoIter<SocketAddr>, ResolveError> {
+        let found = self.0.addresses(&name).await?;
+        let found = lock(&self.0.order).of(found, Instant::now());
+        note_first(&found);
+        Ok(found.into_iter())
+    }
+}
 
 impl Resolve for SharedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let resolver = Arc::clone(&self.0);
+        let ordered = self.clone().ordered(name.as_str().to_owned());
         Box::pin(async move {
-            let found = resolver.addresses(name.as_str()).await;
+            let found = ordered.await;
             let found = found.map_err(|error| Box::new(error) as Box<dyn Error + Send + Sync>)?;
-            let found = lock(&resolver.order).of(found, Instant::now());
-            note_first(&found);
-            Ok(Box::new(found.into_iter()) as Addrs)
+            Ok(Box::new(found) as Addrs)
         })
+    }
+}
+
+/// What the library's connector asks.
+impl tower::Service<dns::Name> for SharedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = ResolveError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ResolveError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: dns::Name) -> Self::Future {
+        Box::pin(self.clone().ordered(name.as_str().to_owned()))
     }
 }
 

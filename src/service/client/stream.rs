@@ -3,9 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::exchange::{
-    is_fresh, lost, not_sent, read_body, sensitive, server_date, shown_path, unanswered,
-};
+use super::exchange::{is_fresh, lost, not_sent, read_body, sensitive, server_date, shown_path};
 use super::order::{Errand, watching};
 use super::{Client, MAX_BODY, ServerDate, is_of_another, unsent};
 use crate::core::call::{Call, Failure, Heard, PaymentInfo};
@@ -127,9 +125,8 @@ impl Client {
         let request = request
             .build()
             .map_err(|error| not_sent(&error.without_url()))?;
-        let http_client = self.http_client(request.method());
         let asked = Instant::now();
-        let mut response = http_client.execute(request).await.map_err(unanswered)?;
+        let mut response = self.answer_to(request, false).await?;
         *from = response.remote_addr().as_ref().map(SocketAddr::ip);
         is_fresh(response.headers(), asked.elapsed())?;
         let received = Instant::now();

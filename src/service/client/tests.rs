@@ -4,6 +4,7 @@ mod addresses;
 mod cached;
 mod held;
 mod moved;
+mod preconnected;
 mod token;
 
 use crate::base::text::assert_has;
