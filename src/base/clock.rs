@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 /// One instant on both clocks.
@@ -83,17 +82,6 @@ impl ServiceClock {
     pub fn confirms(&self, now: Now) -> bool {
         self.skew(now).abs() <= MAX_CONFIRMED_SKEW
     }
-}
-
-/// The zone of the service and its shifts. Belarus keeps UTC+3 the whole year since 2011; where a machine has no time
-/// zone data, this holds.
-pub fn minsk() -> TimeZone {
-    TimeZone::get("Europe/Minsk").unwrap_or_else(|_| TimeZone::fixed(Offset::constant(3)))
-}
-
-/// Whether the machine has time zone data. Without it only shifts are right: other times are shown in UTC.
-pub fn has_time_zones() -> bool {
-    TimeZone::get("Europe/Minsk").is_ok()
 }
 
 /// Civil time for those who need no duration: log lines, the simulator. Whole milliseconds, so that

@@ -14,3 +14,4 @@ pub mod secret;
 pub(crate) mod system;
 pub(crate) mod text;
 pub(crate) mod unix_socket;
+pub mod zone;

@@ -89,7 +89,7 @@ fn check_files(context: &Context, loaded: &config::Loaded) -> u8 {
     }
     note_logo(context, loaded);
     note_pictures(context, loaded);
-    if !crate::base::clock::has_time_zones() {
+    if !crate::base::zone::has_time_zones() {
         context.remark(technician::CHECK_NO_TIME_ZONE);
     }
     code.max(check_template(context))

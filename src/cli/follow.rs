@@ -294,7 +294,7 @@ fn print(context: &Context, operation: &Operation) -> Result<(), CliError> {
 }
 
 fn report(context: &Context, operation: &Operation) {
-    let time = jiff::tz::TimeZone::system()
+    let time = crate::base::zone::local_zone()
         .to_datetime(operation.updated_at)
         .strftime("%H:%M:%S")
         .to_string();

@@ -168,7 +168,7 @@ fn amount(operation: &Operation) -> String {
 }
 
 fn time(at: jiff::Timestamp) -> String {
-    jiff::tz::TimeZone::system()
+    crate::base::zone::local_zone()
         .to_datetime(at)
         .strftime("%Y-%m-%d %H:%M:%S")
         .to_string()

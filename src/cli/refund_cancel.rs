@@ -137,7 +137,7 @@ async fn newest(context: &Context) -> Result<Vec<Operation>, CliError> {
 }
 
 fn already(context: &Context, same: &Operation) -> String {
-    let at = jiff::tz::TimeZone::system()
+    let at = crate::base::zone::local_zone()
         .to_datetime(same.created_at)
         .strftime("%H:%M");
     let (id, amount, message) = (&same.id, same.amount, &same.message);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::base::clock::minsk;
+use crate::base::zone::minsk;
 use crate::core::admission::{AdmittedRequest, Ready, other_content, probe_for_time};
 use crate::core::event::{JournalContext, Reply, Settings, Ticket};
 use crate::core::operations::Operations;

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 
-use crate::base::clock::minsk;
+use crate::base::zone::minsk;
 
 /// The date in Belarus at that moment, `DDMMYYYY`.
 #[must_use]

@@ -44,12 +44,13 @@ use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::api::listen;
 use crate::api::server::{Listeners, serve};
 use crate::api::till::ApiDeps;
 use crate::base::clock::Clock;
+use crate::base::error_chain::with_causes;
 use crate::config::{self, Config, Paths};
 use crate::devices::display::Displays;
 use crate::journal::Lock;
@@ -96,6 +97,7 @@ pub struct Daemon {
     shared: Arc<StatusBoard>,
     /// How long the HTTP thread waits for requests that are under way.
     patience: Duration,
+    part_ended: Arc<Notify>,
 }
 
 /// Starts the daemon; when this returns, the API listens.
@@ -112,28 +114,21 @@ pub fn start(options: &Options) -> Result<Daemon, DaemonError> {
 
 /// Joins what was opened to the core, and starts its threads.
 fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, DaemonError> {
+    let till = api_deps(&opened, paths);
     let (clock, shared, displays) = (opened.clock, opened.shared, opened.displays);
     let (client, notices, reconciler) = (opened.client, opened.notices, opened.reconciler);
-    let (commands, command_queue) = opened.commands;
+    let (_, command_queue) = opened.commands;
     let (inbound, inbound_queue) = mpsc::channel(INBOUND);
     let (stop, stopped) = watch::channel(false);
-    let till = ApiDeps {
-        commands,
-        reconciles: reconciler.clone(),
-        archive: shared.clone(),
-        watch: shared.clone(),
-        notices: notices.clone(),
-        frame: displays.live(),
-        metrics: shared.metrics.clone(),
-        log: Arc::from(paths.log()),
-    };
     // Before the first caller can ask for it.
     set_first_status(&shared, &opened.engine, clock);
     let doors = opened.doors;
     let tcp_address = (doors.tcp.as_ref()).and_then(|(listener, _)| listener.local_addr().ok());
     let patience = config.main.timeout * 2 + Duration::from_secs(1);
     let calls = (shared.calls.clone(), patience);
-    let (http, io) = start_http(till, doors.unix, doors.tcp, stopped.clone(), calls)?;
+    let part_ended = Arc::new(Notify::new());
+    let ends = (stopped.clone(), PartEnd(Arc::clone(&part_ended)));
+    let (http, io) = start_http(till, (doors.unix, doors.tcp), ends, calls)?;
     let watchdog = Watchdog::new(clock);
     io.spawn(watchdog.clone().beat());
     io.spawn(shared.clone().watch_core(notices.clone()));
@@ -152,6 +147,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
                 stop: stopped,
             };
             spawn_service_tasks(config, &parts, reconciler);
+            check_journal_in_background(&parts);
             Box::pin(CoreLoop::new(parts).run(first, command_queue, inbound_queue))
         }
         Err(cause) => {
@@ -169,7 +165,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
     };
     let events = opened.scanner_events;
     let scans = spawn("oplati-scans", move || carry_scans(&events, &inbound))?;
-    let core = spawn("oplati-core", move || run_core(core_task))?;
+    let core = spawn_core(core_task, PartEnd(Arc::clone(&part_ended)))?;
     tracing::info!(socket = %config.till.socket.display(), tcp = ?tcp_address, version = env!("CARGO_PKG_VERSION"), "The daemon runs");
     Ok(Daemon {
         socket_identity: doors.left_socket.keep(),
@@ -181,7 +177,31 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
         displays,
         shared,
         patience,
+        part_ended,
     })
+}
+
+/// What the API needs of the daemon.
+fn api_deps(opened: &Opened, paths: &Paths) -> ApiDeps {
+    ApiDeps {
+        commands: opened.commands.0.clone(),
+        reconciles: opened.reconciler.clone(),
+        archive: opened.shared.clone(),
+        watch: opened.shared.clone(),
+        notices: opened.notices.clone(),
+        frame: opened.displays.live(),
+        metrics: opened.shared.metrics.clone(),
+        log: Arc::from(paths.log()),
+    }
+}
+
+/// Notifies whoever looks after the parts when a part's thread ends, whatever ended it.
+struct PartEnd(Arc<Notify>);
+
+impl Drop for PartEnd {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 fn set_first_status(shared: &StatusBoard, engine: &Begun, clock: Clock) {
@@ -193,6 +213,13 @@ fn set_first_status(shared: &StatusBoard, engine: &Begun, clock: Clock) {
 
 /// What the core's thread runs.
 type CoreTask = std::pin::Pin<Box<dyn Future<Output = Option<Lock>> + Send>>;
+
+fn spawn_core(task: CoreTask, end: PartEnd) -> Result<JoinHandle<Option<Lock>>, DaemonError> {
+    spawn("oplati-core", move || {
+        let _end = end;
+        run_core(task)
+    })
+}
 
 /// The core's thread.
 fn run_core(task: CoreTask) -> Option<Lock> {
@@ -234,6 +261,27 @@ fn spawn_service_tasks(config: &Config, parts: &CoreLoopDeps, reconciler: Arc<Re
     }
 }
 
+/// Nobody waits for it: a thread that hangs on its disk is left behind with the process.
+fn check_journal_in_background(parts: &CoreLoopDeps) {
+    let check = match parts.engine.storage().background_check() {
+        Ok(Some(check)) => check,
+        Ok(None) => return,
+        Err(error) => return parts.shared.note_doubt(error),
+    };
+    let shared = parts.shared.clone();
+    let checking = spawn("oplati-check", move || match check.run() {
+        Ok(()) => tracing::info!("The journal was checked and is whole"),
+        Err(_) if check.is_ended() => {}
+        Err(error) => {
+            tracing::warn!(error = %with_causes(&error), "The journal's check did not find it whole");
+            shared.note_doubt(error);
+        }
+    });
+    if let Err(error) = checking {
+        tracing::warn!(error = %with_causes(&error), "The journal is not checked");
+    }
+}
+
 /// What the core's thread runs without a journal.
 fn refuse_payments(
     refusing: WithoutJournal,
@@ -252,6 +300,11 @@ fn refuse_payments(
 }
 
 impl Daemon {
+    /// Waits until a part that everything depends on is about to end: [`Daemon::failure`] has the reason soon.
+    pub async fn part_ended(&self) {
+        self.part_ended.notified().await;
+    }
+
     /// Why it cannot go on: a part that everything depends on has ended, or nobody can reach it any more.
     #[must_use]
     pub fn failure(&self) -> Option<DaemonError> {
@@ -349,9 +402,8 @@ fn spawn<T: Send + 'static>(
 /// The thread that serves tills and calls the service.
 fn start_http(
     till: ApiDeps,
-    unix: std::os::unix::net::UnixListener,
-    tcp: Option<Tcp>,
-    stop: watch::Receiver<bool>,
+    (unix, tcp): (std::os::unix::net::UnixListener, Option<Tcp>),
+    (stop, end): (watch::Receiver<bool>, PartEnd),
     (calls, patience): (Calls, Duration),
 ) -> Result<(JoinHandle<()>, tokio::runtime::Handle), DaemonError> {
     let system = |source| DaemonError::System {
@@ -368,6 +420,7 @@ fn start_http(
     let handle = runtime.handle().clone();
     let (ready, is_ready) = sync_channel(1);
     let thread = spawn("oplati-http", move || {
+        let _end = end;
         runtime.block_on(async move {
             let listeners = match register(unix, tcp) {
                 Ok(listeners) => {

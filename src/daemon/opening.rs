@@ -181,7 +181,7 @@ pub(super) fn log_configuration(loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!(warning = %warning, "Configuration");
     }
-    if !crate::base::clock::has_time_zones() {
+    if !crate::base::zone::has_time_zones() {
         tracing::warn!(
             "This machine has no time zone data, times are told in UTC: apt-get install tzdata"
         );

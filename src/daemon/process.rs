@@ -10,8 +10,10 @@ use super::systemd::{self, State};
 use super::{Daemon, DaemonError, Options, predecessor, spawn, start};
 use crate::config::Paths;
 
-/// How often the vital parts are looked after.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the socket is looked after, and a report to systemd that was not taken is repeated.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a part that has reported its end is looked at until it has ended.
+const END_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// More descriptors than callers, devices and files can take.
 const MAX_DESCRIPTORS: u64 = 16384;
 /// A start that is asked to end gets this time to end orderly; one that hangs at a file is left.
@@ -39,6 +41,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         loop {
             tokio::select! {
                 () = signals.end() => break,
+                () = daemon.part_ended() => look = tokio::time::interval(END_LOOK_INTERVAL),
                 _ = look.tick() => {
                     if let Some(failure) = daemon.failure() {
                         daemon.stop();

@@ -10,7 +10,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
-use crate::base::clock::minsk;
+use crate::base::zone::minsk;
 
 /// Shifts that are looked back for: older ones a person reconciles.
 const MAX_DAYS: i32 = 7;

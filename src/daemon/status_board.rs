@@ -43,6 +43,8 @@ const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often somebody looks whether the core hangs.
 const CORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while it has nothing to do: what hangs after that is seen in less time than makes it a hang.
+const RESTING_CORE_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the end looks whether calls are under way.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -149,6 +151,12 @@ impl StatusBoard {
     }
 
     /// What those who read the journal have met that shows damage.
+    pub(super) fn note_doubt(&self, error: JournalError) {
+        if let Ok(reader) = &self.reader {
+            reader.note_doubt(error);
+        }
+    }
+
     pub(super) fn take_doubt(&self) -> Option<JournalError> {
         self.reader.as_ref().ok()?.take_doubt()
     }
@@ -205,10 +213,14 @@ impl StatusBoard {
     /// Notifies listeners when the core hangs and when it gets on again: it cannot do so itself. Runs in the HTTP
     /// thread, as long as that does.
     pub(super) async fn watch_core(self: Arc<Self>, notices: Arc<EventLog>) {
-        let mut looks = tokio::time::interval(CORE_LOOK_INTERVAL);
         let mut was_stuck = false;
         loop {
-            looks.tick().await;
+            tokio::time::sleep(if self.turns.is_resting() {
+                RESTING_CORE_LOOK_INTERVAL
+            } else {
+                CORE_LOOK_INTERVAL
+            })
+            .await;
             let is_stuck = self.turns.is_stuck();
             if is_stuck == was_stuck {
                 continue;

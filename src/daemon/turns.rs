@@ -35,6 +35,11 @@ impl Turns {
         self.since.store(REST, Ordering::Relaxed);
     }
 
+    /// Whether the core waits for something to do.
+    pub(super) fn is_resting(&self) -> bool {
+        self.since.load(Ordering::Relaxed) == REST
+    }
+
     /// Whether the core hangs: its disk does not answer.
     pub(super) fn is_stuck(&self) -> bool {
         self.is_stuck_at(self.now())

@@ -8,7 +8,7 @@ use super::systemd;
 use crate::base::clock::Clock;
 
 /// How often a thread that serves shows that it lives.
-const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+const BEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// One that is silent for so long is stuck: half of the unit's `WatchdogSec`.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ffi};
 use rustix::fs::OFlags;
 
+use super::background::CheckState;
 use super::error::reading;
 use super::{Journal, JournalError, check, open_reader, quarantine, quota};
 use crate::base::error_chain::with_causes;
@@ -61,7 +62,7 @@ impl Journal {
         if file.lock.is_of_damaged() {
             return damaged(with_causes(&error));
         }
-        match self.damage(&file.content) {
+        match damage(&self.path, &file.content, &Limit::Timeout(CHECK_TIMEOUT)) {
             Ok(Some(report)) => damaged(report),
             Ok(None) => {
                 let seen = format!(
@@ -73,34 +74,47 @@ impl Journal {
             Err(error) => error,
         }
     }
+}
 
-    /// The damage, if it is confirmed.
-    fn damage(&self, content: &File) -> Result<Option<String>, JournalError> {
-        let deadline = Instant::now() + CHECK_TIMEOUT;
-        let read = || {
-            read_to_end(content, Some(deadline))
-                .and_then(|()| read_log(&self.path, Some(deadline)))
-                .map_err(|source| unread(&self.path, source))
-        };
-        read()?;
-        let mut report = None;
-        for _ in 0..CONFIRMING_LOOKS {
-            match look_again(&self.path) {
-                Ok(()) => return Ok(None),
-                Err(error @ JournalError::Damaged { .. }) => {
-                    read()?;
-                    report = Some(with_causes(&error));
-                    if Instant::now() > deadline {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    return Err(unread(&self.path, io::Error::other(with_causes(&error))));
+/// How long a look may take.
+pub(super) enum Limit<'a> {
+    /// Somebody waits for it.
+    Timeout(Duration),
+    /// Until the journal is closed.
+    EndOf(&'a CheckState),
+}
+
+/// The damage, if it is confirmed.
+pub(super) fn damage(
+    path: &Path,
+    content: &File,
+    limit: &Limit<'_>,
+) -> Result<Option<String>, JournalError> {
+    let deadline = match limit {
+        Limit::Timeout(timeout) => Some(Instant::now() + *timeout),
+        Limit::EndOf(_) => None,
+    };
+    let read = || {
+        read_to_end(content, deadline)
+            .and_then(|()| read_log(path, deadline))
+            .map_err(|source| unread(path, source))
+    };
+    read()?;
+    let mut report = None;
+    for _ in 0..CONFIRMING_LOOKS {
+        match look_again(path, limit) {
+            Ok(()) => return Ok(None),
+            Err(error @ JournalError::Damaged { .. }) => {
+                read()?;
+                report = Some(with_causes(&error));
+                if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                    break;
                 }
             }
+            Err(error) => return Err(unread(path, io::Error::other(with_causes(&error)))),
         }
-        Ok(report)
     }
+    Ok(report)
 }
 
 /// Reads the file and its log plainly, which nobody in this process has open: closing a file gives up its locks.
@@ -150,15 +164,19 @@ fn read_to_end(file: &File, deadline: Option<Instant>) -> io::Result<()> {
 
 /// By a fresh connection, which holds nothing in memory. SQLite would remove the log of an empty file, so that is
 /// looked for first.
-fn look_again(path: &Path) -> Result<(), JournalError> {
+pub(super) fn look_again(path: &Path, limit: &Limit<'_>) -> Result<(), JournalError> {
     quarantine::refuse_truncated_or_missing(path)?;
     let connection = open_reader(path)?;
-    interrupted_in_time(&connection, || {
+    let look = || {
         check(&connection, path)?;
         connection
             .query_row(NEWEST, [], |_| Ok(()))
             .map_err(|error| super::damaged_or(path, error, reading))
-    })
+    };
+    match limit {
+        Limit::Timeout(timeout) => interrupted_in_time(&connection, *timeout, look),
+        Limit::EndOf(state) => state.interruptible(&connection, look),
+    }
 }
 
 /// Whether a line of SQLite's own check is about a page that it did not get, and not about what is in it. The one code
@@ -172,9 +190,10 @@ pub(super) fn is_refused_read(line: &str) -> bool {
     }
 }
 
-/// What takes longer than [`CHECK_TIMEOUT`] fails.
+/// What takes longer fails.
 fn interrupted_in_time(
     connection: &Connection,
+    timeout: Duration,
     look: impl FnOnce() -> Result<(), JournalError>,
 ) -> Result<(), JournalError> {
     let handle = connection.get_interrupt_handle();
@@ -182,7 +201,7 @@ fn interrupted_in_time(
     let timer = std::thread::Builder::new()
         .name("oplati-check".to_owned())
         .spawn(move || {
-            if over.recv_timeout(CHECK_TIMEOUT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if over.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
                 handle.interrupt();
             }
         });
@@ -204,6 +223,7 @@ pub(super) fn unread(path: &Path, source: io::Error) -> JournalError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::sync::Arc;
 
     use super::*;
     use crate::journal::Trouble;
@@ -225,11 +245,11 @@ mod tests {
         assert!(matches!(error, JournalError::Unread { .. }), "{error:?}");
         assert_eq!(error.trouble(), Trouble::Disk);
         // The disk keeps to itself what is damaged really.
-        journal.file.as_mut().unwrap().content = File::open(UNREADABLE).unwrap();
+        journal.file.as_mut().unwrap().content = Arc::new(File::open(UNREADABLE).unwrap());
         std::fs::write(&path, "").unwrap();
         let error = journal.judge(malformed());
         assert!(matches!(error, JournalError::Unread { .. }), "{error:?}");
-        journal.file.as_mut().unwrap().content = File::open(&path).unwrap();
+        journal.file.as_mut().unwrap().content = Arc::new(File::open(&path).unwrap());
         let error = journal.judge(malformed());
         assert_eq!(error.trouble(), Trouble::Damaged, "{error:?}");
         // What is no doubt needs no look.

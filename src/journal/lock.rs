@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -89,7 +90,7 @@ fn holder_of(content: &File) -> Option<String> {
 pub struct Lock {
     file: File,
     /// The journal itself, once its connection is closed.
-    content: Option<File>,
+    content: Option<Arc<File>>,
     is_of_damaged: bool,
     is_of_crashed: bool,
 }
@@ -147,7 +148,7 @@ impl Lock {
     }
 
     /// The connection is closed; from now on it is only held until the last request of this process has ended.
-    pub(super) fn note_stopping(&mut self, content: File) {
+    pub(super) fn note_stopping(&mut self, content: Arc<File>) {
         self.content = Some(content);
         self.write_holder(STOPPING);
     }

@@ -20,10 +20,11 @@
 //! given up and the end can be written. No operation begins without the reserve.
 //!
 //! Damage is believed when two looks have confirmed it, and not on the word of one failed read, which may be the
-//! disk's fault: see `doubt`.
+//! disk's fault: see `doubt`. Nothing at a start reads the whole of a large journal: see `background`.
 //!
 //! What a till asked for can be large and never changes: it is written once, beside what does change.
 
+mod background;
 mod doubt;
 mod error;
 mod inspect;
@@ -40,6 +41,7 @@ mod wal_index;
 mod witnesses;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -50,6 +52,8 @@ use crate::core::event::{Durability, JournalContext, Restored, Write};
 use crate::core::record::{Record, ReversalRecord};
 use crate::model::operation::{OperationRequest, rfc3339_ms};
 
+pub(crate) use background::BackgroundCheck;
+use background::CheckState;
 pub use error::JournalError;
 use error::{preparing, reading, writing};
 pub(crate) use inspect::{Inspected, inspect};
@@ -75,9 +79,20 @@ pub struct Journal {
     path: PathBuf,
     /// Of a journal in a file.
     file: Option<File>,
-    operations: u64,
+    count: Count,
     /// Whether a commit is on the disk when it returns.
     waits_for_disk: bool,
+}
+
+/// How many operations there are.
+#[derive(Debug)]
+struct Count {
+    /// So many at the start at most, until they are counted.
+    at_start: u64,
+    /// Of one that is counted in the background.
+    counting: Option<Arc<CheckState>>,
+    added: u64,
+    removed: u64,
 }
 
 /// What belongs to a journal in a file.
@@ -85,7 +100,7 @@ pub struct Journal {
 struct File {
     reserve: Reserve,
     /// To be read plainly, and held as long as the connection: closing it would give up SQLite's locks.
-    content: std::fs::File,
+    content: Arc<std::fs::File>,
     /// Held as long for the same reason.
     _wal_index: Option<std::fs::File>,
     /// Whether the paths still lead to what is open.
@@ -96,8 +111,9 @@ struct File {
 /// Descriptors of a journal that live as long as its connection.
 #[derive(Debug)]
 struct Held {
-    content: std::fs::File,
+    content: Arc<std::fs::File>,
     wal_index: Option<std::fs::File>,
+    is_checked: bool,
 }
 
 impl Journal {
@@ -133,6 +149,7 @@ impl Journal {
             Err(JournalError::Damaged { path, report }) => return Err(quarantined(&path, &report)),
             opened => opened.map_err(|error| quota::diagnose(path, error))?,
         };
+        let is_checked = held.is_checked;
         let file = File {
             reserve: Reserve::beside(path),
             identity: Identity::of(path).map_err(preparing(path))?,
@@ -140,7 +157,7 @@ impl Journal {
             _wal_index: held.wal_index,
             lock,
         };
-        Journal::over(connection, path, Some(file))
+        Journal::over(connection, path, Some(file), is_checked)
     }
 
     /// Damage that one look has shown is looked for once more, and before and after that the files are read plainly:
@@ -179,21 +196,38 @@ impl Journal {
         connection
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(|e| damaged_or(path, e, open))?;
-        check(&connection, path)?;
+        let log = std::fs::metadata(quarantine::beside(path, "-wal"));
+        let log = log.map_or(0, |log| log.len());
+        let bytes = content.metadata().map_err(&prepare)?.len() + log;
+        let is_checked = bytes <= background::MAX_BYTES_AT_START;
+        if is_checked {
+            check(&connection, path)?;
+        } else {
+            // What every use needs.
+            connection
+                .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
+                .map_err(|error| damaged_or(path, error, reading))?;
+        }
         let wal_index = wal_index::fill(path).map_err(&prepare)?;
-        Ok((connection, Held { content, wal_index }))
+        let held = Held {
+            content: Arc::new(content),
+            wal_index,
+            is_checked,
+        };
+        Ok((connection, held))
     }
 
     /// A journal in a database that the caller has opened, in memory for example: the same
     /// statements, but neither lock nor reserve nor a promise that anything lasts.
     pub fn in_database(connection: Connection) -> Result<Journal, JournalError> {
-        Journal::over(connection, Path::new(":memory:"), None)
+        Journal::over(connection, Path::new(":memory:"), None, true)
     }
 
     fn over(
         connection: Connection,
         path: &Path,
         file: Option<File>,
+        is_checked: bool,
     ) -> Result<Journal, JournalError> {
         connection.set_prepared_statement_cache_capacity(MAX_PREPARED);
         // Without it SQLite plans a statement anew whenever a value is bound that a partial index might ask for.
@@ -208,23 +242,58 @@ impl Journal {
             connection,
             path: path.to_owned(),
             file,
-            operations: 0,
+            count: Count {
+                at_start: 0,
+                counting: None,
+                added: 0,
+                removed: 0,
+            },
             waits_for_disk: false,
         };
         journal.wait_for_disk(true)?;
         schema::migrate(&mut journal.connection, path)?;
-        let count = "SELECT COUNT(*) FROM operations";
+        let count = if is_checked {
+            "SELECT COUNT(*) FROM operations"
+        } else {
+            journal.count.counting = Some(Arc::default());
+            "SELECT COALESCE((SELECT MAX(seq) FROM operations) - (SELECT MIN(seq) FROM operations) + 1, 0)"
+        };
         let count: i64 = journal
             .connection
             .query_row(count, [], |row| row.get(0))
             .map_err(reading)?;
-        journal.operations = u64::try_from(count).unwrap_or_default();
+        journal.count.at_start = u64::try_from(count).unwrap_or_default();
         Ok(journal)
     }
 
-    /// How many operations it holds.
+    /// The check of a journal that is too large to be checked before it is used; `None` of one that was.
+    ///
+    /// # Errors
+    /// [`JournalError::Statement`].
+    pub fn background_check(&self) -> Result<Option<BackgroundCheck>, JournalError> {
+        let (Some(state), Some(file)) = (&self.count.counting, &self.file) else {
+            return Ok(None);
+        };
+        let newest = "SELECT COALESCE(MAX(seq), 0) FROM operations";
+        let last = self.connection.query_row(newest, [], |row| row.get(0));
+        Ok(Some(BackgroundCheck {
+            path: self.path.clone(),
+            content: Arc::clone(&file.content),
+            last: last.map_err(reading)?,
+            state: Arc::clone(state),
+        }))
+    }
+
+    /// How many operations it holds; at most so many until they are counted.
     pub fn operations(&self) -> u64 {
-        self.operations
+        let Count {
+            at_start,
+            counting,
+            added,
+            removed,
+        } = &self.count;
+        let counted = counting.as_ref().and_then(|state| state.count());
+        (counted.unwrap_or(*at_start) + added).saturating_sub(*removed)
     }
 
     /// Makes the writes of one step durable, all or none.
@@ -244,7 +313,7 @@ impl Journal {
             added += u64::from(row::store(&transaction, write)?);
         }
         transaction.commit().map_err(writing)?;
-        self.operations += added;
+        self.count.added += added;
         Ok(())
     }
 
@@ -397,7 +466,8 @@ impl Journal {
             own_shift: self.own_shift()?,
             ..Restored::default()
         };
-        for record in self.records("open = ?1", &true)? {
+        // A number in the text, and no value that is bound: the index is of those that are open.
+        for record in self.records("open = 1 AND ?1", &true)? {
             match record {
                 Record::Sale(sale) => restored.sales.push(*sale),
                 Record::Entry(entry) => {
@@ -479,6 +549,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Statement`]; nothing is removed then.
     pub fn purge(&mut self, before: Timestamp, limit: u32) -> Result<u32, JournalError> {
+        let counting = self.count.counting.as_ref();
+        if counting.is_some_and(|state| state.count().is_none()) {
+            return Ok(0);
+        }
         let before = rfc3339_ms::text(before);
         let transaction = self.connection.transaction().map_err(writing)?;
         let old: Vec<(i64, String)> = {
@@ -504,7 +578,7 @@ impl Journal {
         }
         transaction.commit().map_err(writing)?;
         let removed = u32::try_from(old.len()).unwrap_or(limit);
-        self.operations = self.operations.saturating_sub(u64::from(removed));
+        self.count.removed += u64::from(removed);
         Ok(removed)
     }
 }

@@ -197,6 +197,9 @@ impl Journal {
     /// is the caller's from now on: requests may be under way yet, and who starts meanwhile would take
     /// them for ended and their absence for conclusive.
     pub fn close(mut self) -> Option<Lock> {
+        if let Some(check) = &self.count.counting {
+            check.end();
+        }
         if let Err(error) = self.move_log() {
             let error = self.judge(error);
             let detail = with_causes(&error);

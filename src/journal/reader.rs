@@ -213,6 +213,11 @@ impl Reader {
         doubt.take()
     }
 
+    /// Somebody else has met what indicates damage.
+    pub fn note_doubt(&self, error: JournalError) {
+        *lock(&self.doubt) = Some(error);
+    }
+
     fn read<T>(
         &self,
         connection: &Mutex<Connection>,
@@ -222,8 +227,7 @@ impl Reader {
         read(&connection).map_err(|error| {
             tracing::error!(error = %with_causes(&error), "The journal cannot be read");
             if error.is_doubt() {
-                let mut doubt = lock(&self.doubt);
-                *doubt = Some(error);
+                self.note_doubt(error);
             }
             Problem::journal_unreadable()
         })

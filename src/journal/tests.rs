@@ -1,5 +1,6 @@
 //! Against real files.
 
+mod background;
 mod files;
 mod known;
 mod rules;

@@ -6,7 +6,6 @@ use std::fmt::{self, Write as _};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use jiff::tz::TimeZone;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -148,7 +147,7 @@ impl Lines {
     }
 
     fn begin(&self, writer: &mut Writer<'_>, level: Level) -> fmt::Result {
-        let now = || crate::base::clock::wall().to_zoned_datetime(TimeZone::system());
+        let now = || crate::base::clock::wall().to_zoned_datetime(crate::base::zone::local_zone());
         match self.dress {
             Dress::Journal => write!(writer, "<{}>", priority(level)),
             Dress::Fields => writeln!(writer, "PRIORITY={}", priority(level)),

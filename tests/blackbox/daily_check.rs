@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 
-use oplati::base::clock::{minsk, wall};
+use oplati::base::clock::wall;
+use oplati::base::zone::minsk;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Sim, Till, assert_has, wait_for, wait_until};

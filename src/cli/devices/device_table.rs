@@ -95,7 +95,7 @@ fn below(tongue: UiLanguage, device: &Attended) -> Vec<String> {
 /// `25.11 13:05`, of this machine.
 fn short_time(at: &str) -> Option<String> {
     let at: Timestamp = at.parse().ok()?;
-    let time = jiff::tz::TimeZone::system().to_datetime(at);
+    let time = crate::base::zone::local_zone().to_datetime(at);
     Some(time.strftime("%d.%m %H:%M").to_string())
 }
 

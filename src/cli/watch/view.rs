@@ -276,7 +276,7 @@ impl View {
 /// Of this machine, to the millisecond; now for what has no time of its own.
 fn line(at: &str, about: &str, what: &str) -> String {
     let at = at.parse().unwrap_or_else(|_| crate::base::clock::wall());
-    let zone = jiff::tz::TimeZone::system();
+    let zone = crate::base::zone::local_zone();
     let time = zone.to_datetime(at).strftime("%H:%M:%S%.3f").to_string();
     format!("{time}  {about:<ABOUT$}  {}", what.trim_end())
 }

@@ -98,7 +98,7 @@ fn an_identifier_that_comes_again_the_next_day_is_no_paid_sale() {
     let problem = world.problem();
     assert_eq!(problem.code, Code::Conflict);
     let finished =
-        crate::base::clock::minsk().to_datetime(world.operation("check-117").finished_at.unwrap());
+        crate::base::zone::minsk().to_datetime(world.operation("check-117").finished_at.unwrap());
     let finished = finished.strftime("%d.%m.%Y %H:%M").to_string();
     assert!(problem.detail.contains(&finished), "{}", problem.detail);
 }

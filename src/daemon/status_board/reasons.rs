@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 
 use super::{StatusBoard, lock};
-use crate::base::clock::{MAX_CONFIRMED_SKEW, minsk};
+use crate::base::clock::MAX_CONFIRMED_SKEW;
+use crate::base::zone::minsk;
 use crate::core::Status;
 use crate::core::call::TokenProblem;
 use crate::core::scene::Scene;

@@ -56,9 +56,14 @@ pub(super) trait PixelPanel {
     /// Shows a picture of exactly [`PixelPanel::size`]. Bounded in time as far as the kernel lets it.
     fn show(&mut self, frame: &Frame) -> Result<(), PanelError>;
 
-    /// Looks whether the display is still there and still ours; called about twice a second.
+    /// Looks whether the display is still there and still ours; called about twice a second while somebody is served.
     fn watch(&mut self) -> Result<Watched, PanelError> {
         Ok(Watched::Same)
+    }
+
+    /// Whether there is anything to look for.
+    fn can_be_watched(&self) -> bool {
+        false
     }
 }
 
@@ -79,6 +84,11 @@ pub(super) trait ScenePanel {
     /// Its answer to a firmware query, once when more of it has come.
     fn firmware(&mut self) -> Option<String> {
         None
+    }
+
+    /// As [`PixelPanel::can_be_watched`].
+    fn can_be_watched(&self) -> bool {
+        false
     }
 }
 

@@ -217,6 +217,10 @@ impl PixelPanel for Fragile {
         Ok(())
     }
 
+    fn can_be_watched(&self) -> bool {
+        true
+    }
+
     fn watch(&mut self) -> Result<Watched, PanelError> {
         if self.broken.load(Relaxed) {
             return Err(PanelError::Missing("unplugged".to_owned()));

@@ -19,7 +19,9 @@ use crate::core::scene::Scene;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// How often an open display is looked at, and a picture that moves is drawn anew.
-const WATCH: Duration = Duration::from_millis(500);
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// How often it is looked at while nobody is served.
+const IDLE_WATCH_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Where a thread finds its next scene: a queue of one, the newest wins.
 #[derive(Debug, Default)]
@@ -54,7 +56,9 @@ impl Slot {
         self.changed.notify_one();
     }
 
-    fn next(&self, until: Instant) -> Woken {
+    /// `timeout`: without one there is nothing to look after.
+    fn next(&self, timeout: Option<Duration>) -> Woken {
+        let until = timeout.map(|timeout| Instant::now() + timeout);
         let mut next = lock(&self.next);
         loop {
             if next.stop {
@@ -63,6 +67,11 @@ impl Slot {
             if let Some(scene) = next.scene.take() {
                 return Woken::Scene(scene);
             }
+            let Some(until) = until else {
+                let woken = self.changed.wait(next);
+                next = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
             let wait = until.saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 return Woken::Time;
@@ -110,8 +119,11 @@ impl Worker {
         let mut wanted: Option<Wanted> = None;
         let mut pause = FIRST_PAUSE;
         loop {
-            let wait = if panel.is_some() { WATCH } else { pause };
-            match self.slot.next(Instant::now() + wait) {
+            let timeout = match &panel {
+                Some(panel) => watch_interval(panel, wanted.as_ref()),
+                None => Some(pause),
+            };
+            match self.slot.next(timeout) {
                 Woken::Stop => return self.end(panel),
                 Woken::Scene(scene) => {
                     wanted = Some(Wanted {
@@ -188,8 +200,7 @@ impl Worker {
                     watched
                 }
             };
-            let moves = wanted.scene.moves() && matches!(panel, Panel::Pixels(_));
-            if watched == Watched::Same && !moves {
+            if watched == Watched::Same && !moves(panel, &wanted.scene) {
                 return Ok(());
             }
         }
@@ -301,6 +312,24 @@ impl Worker {
         facts.published.remedy = Some(error.remedy());
         facts.published.last_error = Some(message);
     }
+}
+
+/// After what time an open display needs something although nothing new is to be shown; `None`: it needs nothing.
+fn watch_interval(panel: &Panel, wanted: Option<&Wanted>) -> Option<Duration> {
+    let can_be_watched = match panel {
+        Panel::Pixels(pixels) => pixels.can_be_watched(),
+        Panel::Scenes(scenes) => scenes.can_be_watched(),
+    };
+    let moves = wanted.is_some_and(|wanted| moves(panel, &wanted.scene));
+    let is_idle = wanted.is_none_or(|wanted| wanted.scene == Scene::Idle);
+    if moves || can_be_watched && !is_idle {
+        return Some(WATCH_INTERVAL);
+    }
+    can_be_watched.then_some(IDLE_WATCH_INTERVAL)
+}
+
+fn moves(panel: &Panel, scene: &Scene) -> bool {
+    scene.moves() && matches!(panel, Panel::Pixels(_))
 }
 
 fn capabilities(panel: &Panel) -> Capabilities {

@@ -382,6 +382,10 @@ impl PixelPanel for DrmPanel {
     }
 
     /// Master, monitor and picture are looked at: a switch of terminals takes the first and the last.
+    fn can_be_watched(&self) -> bool {
+        true
+    }
+
     fn watch(&mut self) -> Result<Watched, PanelError> {
         self.card.master()?;
         self.look_at_monitor()?;

@@ -317,6 +317,10 @@ impl PixelPanel for FbPanel {
         self.write()
     }
 
+    fn can_be_watched(&self) -> bool {
+        true
+    }
+
     fn watch(&mut self) -> Result<Watched, PanelError> {
         let node = self.path.display().to_string();
         let reported = ioctl::variable(&self.file).map_err(|error| refused(&node, error))?;

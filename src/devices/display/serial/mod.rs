@@ -102,6 +102,10 @@ impl ScenePanel for SerialPanel {
         Ok(shows)
     }
 
+    fn can_be_watched(&self) -> bool {
+        true
+    }
+
     fn watch(&mut self) -> Result<super::panel::Watched, PanelError> {
         self.port.watch()?;
         Ok(super::panel::Watched::Same)

@@ -1,0 +1,75 @@
+//! A journal that is too large to be checked before it is used.
+
+use super::*;
+use crate::journal::background::MAX_BYTES_AT_START;
+
+const COPIES: u64 = 1500;
+
+/// A journal with one sale and many copies of it, closed.
+fn large() -> (tempfile::TempDir, PathBuf) {
+    let (folder, path, mut journal, mut core) = opened();
+    begin(&mut journal, &mut core, "s1", 1);
+    let copy = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+        INSERT INTO operations (id, kind, state, shift, receipt, order_number, created_at, updated_at, open, live,
+            set_aside, record, operation, request, ages_from)
+        SELECT 'c' || n, kind, 'done', shift, receipt, order_number || n, created_at, updated_at, 0, live,
+            set_aside, record, operation, request, created_at FROM operations, n WHERE id = 's1'";
+    journal
+        .connection
+        .execute(copy, [i64::try_from(COPIES).unwrap()])
+        .unwrap();
+    drop(journal.close());
+    assert!(std::fs::metadata(&path).unwrap().len() > MAX_BYTES_AT_START);
+    (folder, path)
+}
+
+#[test]
+fn it_is_counted_beside_the_service_and_nothing_is_removed_before() {
+    let (_folder, path) = large();
+    let mut journal = reopened(&path);
+    let check = journal.background_check().unwrap().unwrap();
+    assert_eq!(journal.operations(), COPIES + 1);
+    let (mut other, _) = core(Restored::default());
+    begin(&mut journal, &mut other, "s2", 2);
+    let later = now(1_000_000).wall;
+    assert_eq!(journal.purge(later, 10).unwrap(), 0);
+    check.run().unwrap();
+    assert_eq!(journal.operations(), COPIES + 2);
+    assert_eq!(journal.purge(later, 10).unwrap(), 10);
+    assert_eq!(journal.operations(), COPIES - 8);
+}
+
+#[test]
+fn its_damage_is_found_and_known_at_the_next_start() {
+    let (_folder, path) = large();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    let mut journal = reopened(&path);
+    let error = journal.background_check().unwrap().unwrap().run();
+    let error = journal.judge(error.unwrap_err());
+    assert_eq!(error.trouble(), Trouble::Damaged, "{error}");
+    journal.note_damage();
+    drop(journal.close());
+    assert!(matches!(
+        open_again(&path),
+        Err(JournalError::Quarantined { .. })
+    ));
+}
+
+#[test]
+fn its_check_ends_with_the_journal() {
+    let (_folder, path) = large();
+    let journal = reopened(&path);
+    let check = journal.background_check().unwrap().unwrap();
+    drop(journal.close());
+    check.run().unwrap_err();
+    assert!(check.is_ended());
+}
+
+#[test]
+fn a_small_one_is_checked_before_it_is_used() {
+    let (_folder, _path, journal, _core) = opened();
+    assert!(journal.background_check().unwrap().is_none());
+}
