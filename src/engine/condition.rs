@@ -14,22 +14,42 @@ pub(super) struct Condition {
     was_held: bool,
     damaged: bool,
     gone: bool,
+    /// The log was taken away and is in nobody's hands but ours: what keeps it from its place.
+    unsecured: Option<Trouble>,
 }
 
 impl Condition {
     /// What is in the way, what only a new start mends first.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        let gone = self.gone.then_some(Trouble::Gone);
+        let gone = self.gone.then_some(Trouble::Gone).or(self.unsecured);
         let damaged = self.damaged.then_some(Trouble::Damaged);
         gone.or(damaged).or(self.writes).or(self.room)
     }
 
+    /// Whether the daemon must end, to be started anew.
     pub(super) fn is_gone(&self) -> bool {
         self.gone
     }
 
+    /// Whether a log that was taken away is where the next start finds it; logged once.
+    pub(super) fn note_secured(&mut self, secured: Result<(), JournalError>) -> bool {
+        let unsecured = secured.as_ref().err().map(JournalError::trouble);
+        let was_unsecured = std::mem::replace(&mut self.unsecured, unsecured).is_some();
+        if let Err(error) = secured
+            && !was_unsecured
+        {
+            tracing::error!(error = %with_causes(&error), "The journal's write-ahead log was taken away and cannot be put back yet: payments are refused, and the daemon must not be killed");
+        }
+        self.unsecured.is_none()
+    }
+
     pub(super) fn is_damaged(&self) -> bool {
         self.damaged
+    }
+
+    /// Whether nothing but a new start makes it of use again.
+    pub(super) fn is_unusable(&self) -> bool {
+        self.gone || self.damaged || self.unsecured.is_some()
     }
 
     /// What no later success takes back; any use of the journal may show it.

@@ -252,7 +252,7 @@ impl<S: Storage> Engine<S> {
         self.pulse_at = now.mono + PULSE_INTERVAL;
         self.secure_room();
         self.look();
-        if self.condition.is_gone() || self.condition.is_damaged() {
+        if self.condition.is_unusable() {
             return true;
         }
         self.retention
@@ -298,6 +298,13 @@ impl<S: Storage> Engine<S> {
     fn judged(&mut self, error: JournalError) -> JournalError {
         let error = self.storage.judge(error);
         let was_damaged = self.condition.is_damaged();
+        if error.trouble() == Trouble::Gone && !self.condition.is_gone() {
+            // What only this process still has would end with it.
+            let secured = self.storage.secure_log();
+            if !self.condition.note_secured(secured) {
+                return error;
+            }
+        }
         self.condition.note(&error);
         if self.condition.is_damaged() && !was_damaged {
             self.storage.note_damage();
@@ -308,8 +315,7 @@ impl<S: Storage> Engine<S> {
     /// A reading has failed. Health shows at once whether the journal is of use now, and not at the next pulse.
     fn unread(&mut self, error: JournalError) -> JournalError {
         let error = self.judged(error);
-        let is_lost = self.condition.is_gone() || self.condition.is_damaged();
-        if !is_lost && self.stall.is_none() {
+        if !self.condition.is_unusable() && self.stall.is_none() {
             self.look();
         }
         error

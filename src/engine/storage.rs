@@ -74,6 +74,14 @@ pub trait Storage {
 
     /// Damage was found: the next start shall know of it.
     fn note_damage(&mut self) {}
+
+    /// What was taken away is made whole for the next start, as far as only this process has it.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the process must not end yet.
+    fn secure_log(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
 }
 
 impl Storage for Journal {
@@ -135,5 +143,9 @@ impl Storage for Journal {
 
     fn note_damage(&mut self) {
         Journal::note_damage(self);
+    }
+
+    fn secure_log(&mut self) -> Result<(), JournalError> {
+        Journal::secure_log(self)
     }
 }

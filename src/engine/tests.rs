@@ -64,6 +64,8 @@ struct Disk {
     has_room: bool,
     /// The file was removed.
     is_gone: bool,
+    /// Its log was removed as well, and cannot be put back so many times.
+    unsecurable: u32,
     reserves_used: u32,
     logs_emptied: u32,
     /// What a look finds.
@@ -166,6 +168,14 @@ impl Storage for Disk {
     fn note_damage(&mut self) {
         self.damage_noted = true;
     }
+
+    fn secure_log(&mut self) -> Result<(), JournalError> {
+        if self.unsecurable == 0 {
+            return Ok(());
+        }
+        self.unsecurable -= 1;
+        Err(JournalError::Full { path: "j".into() })
+    }
 }
 
 fn now(seconds: u64) -> Now {
@@ -209,6 +219,7 @@ fn engine() -> Engine<Disk> {
         faults: VecDeque::new(),
         has_room: true,
         is_gone: false,
+        unsecurable: 0,
         reserves_used: 0,
         logs_emptied: 0,
         look: None,
@@ -364,6 +375,20 @@ fn a_journal_that_is_gone_lets_nothing_out_any_more() {
     assert!(engine.is_gone() && outcome.effects.is_empty());
     assert!(engine.retry(now(3)).effects.is_empty());
     assert_eq!(state(&engine, "s"), Some(State::InProgress));
+}
+
+#[test]
+fn the_daemon_holds_a_removed_log_until_it_is_where_the_next_start_finds_it() {
+    let mut engine = engine();
+    (engine.storage.is_gone, engine.storage.unsecurable) = (true, 2);
+    let mut refused = begin(&mut engine, 1, "s", 1);
+    assert!(begun(&refused, 1).is_err() && !engine.is_gone());
+    assert_eq!(engine.trouble(), Some(Trouble::Full));
+    assert!(engine.pulse(now(60)) && !engine.is_gone());
+    let disk = engine.storage();
+    assert_eq!((disk.logs_emptied, disk.purged.len()), (0, 0));
+    refused = begin(&mut engine, 2, "s", 70);
+    assert!(begun(&refused, 2).is_err() && engine.is_gone());
 }
 
 #[test]

@@ -22,6 +22,8 @@ use crate::base::system::process_name;
 
 /// What a lock file adds to the number of a process that is about to end.
 const STOPPING: &str = "stopping";
+/// The same, but something could not be kept.
+const STOPPING_WITH_A_LOSS: &str = "stopping-with-a-loss";
 /// What it adds while the journal is known to be damaged, which its next opening may not see.
 const DAMAGED: &str = "damaged";
 /// The holder that nothing names.
@@ -117,7 +119,9 @@ impl Lock {
             is_of_damaged: before
                 .as_ref()
                 .is_some_and(|state| state.ends_with(DAMAGED)),
-            is_of_crashed: before.is_some_and(|state| !state.starts_with(STOPPING)),
+            is_of_crashed: before.is_some_and(|state| {
+                !state.starts_with(STOPPING) || state.starts_with(STOPPING_WITH_A_LOSS)
+            }),
         };
         lock.write_holder("");
         Ok(lock)
@@ -148,9 +152,14 @@ impl Lock {
     }
 
     /// The connection is closed; from now on it is only held until the last request of this process has ended.
-    pub(super) fn note_stopping(&mut self, content: Arc<File>) {
+    /// `is_whole`: what the journal held is on the disk.
+    pub(super) fn note_stopping(&mut self, content: Arc<File>, is_whole: bool) {
         self.content = Some(content);
-        self.write_holder(STOPPING);
+        self.write_holder(if is_whole {
+            STOPPING
+        } else {
+            STOPPING_WITH_A_LOSS
+        });
     }
 
     /// Names this process as its holder. That is a courtesy; a full disk must not keep the daemon from starting.

@@ -29,6 +29,7 @@ mod doubt;
 mod error;
 mod inspect;
 mod lock;
+mod log_rescue;
 mod place;
 mod quarantine;
 mod quota;
@@ -105,6 +106,8 @@ struct File {
     _wal_index: Option<std::fs::File>,
     /// Whether the paths still lead to what is open.
     identity: Identity,
+    /// A log that was taken away has its name again, and must not be written any more.
+    is_log_secured: bool,
     lock: Lock,
 }
 
@@ -153,6 +156,7 @@ impl Journal {
         let file = File {
             reserve: Reserve::beside(path),
             identity: Identity::of(path).map_err(preparing(path))?,
+            is_log_secured: false,
             content: held.content,
             _wal_index: held.wal_index,
             lock,

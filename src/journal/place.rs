@@ -1,10 +1,12 @@
-//! The journal's place: whether the paths still lead to the file and the write-ahead log that are open, and what
-//! becomes of the log while they do not.
+//! The journal's place: whether the paths still lead to the file, the write-ahead log and its index that are open, and
+//! what becomes of the log while they do not.
 //!
 //! A file that was removed or replaced takes what is moved into it, and the log was the only other copy. So the log
 //! is emptied, and moved into the file at the end, only where the path leads to that very file. A log that was removed
-//! or replaced takes writes as gladly, and a crash loses them. What it holds is whole yet: it is moved into the file,
-//! and what lies in its place is put aside, since the next start would take it for the newer truth.
+//! or replaced takes writes as gladly, and a crash loses them: it gets its name back (see `log_rescue`). An index that
+//! was removed or replaced is no more that of other programs: one that moves the log into the file leaves this process
+//! with an index that is wrong, by which a sound journal looks damaged, and by which nothing must be moved. The next
+//! start makes another.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -19,7 +21,9 @@ use rustix::fs::OFlags;
 use super::doubt::NEWEST;
 use super::error::{reading, writing};
 use super::inspect::holds_the_same;
-use super::{BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, quarantine, schema};
+use super::{
+    BUSY_WAIT, File, Journal, JournalError, Lock, Trouble, log_rescue, quarantine, schema,
+};
 use crate::base::error_chain::with_causes;
 
 /// Closing a connection leaves the log alone: [`Journal::close`] moves it where it belongs.
@@ -52,19 +56,22 @@ pub(super) fn check_rights(path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Device and inode of what is open. SQLite keeps the log's as long as it has the journal open.
+/// Device and inode of what is open. SQLite keeps those of log and index as long as it has the journal open.
 #[derive(Debug)]
 pub(super) struct Identity {
     file: (u64, u64),
     log: (u64, u64),
+    index: (u64, u64),
 }
 
 impl Identity {
-    /// Of a journal that was opened and read: its log is there.
+    /// Of a journal that was opened and read: its log and index are there.
     pub(super) fn of(journal: &Path) -> std::io::Result<Identity> {
+        let beside = |ending| device_and_inode(&quarantine::beside(journal, ending));
         Ok(Identity {
             file: device_and_inode(journal)?,
-            log: device_and_inode(&quarantine::beside(journal, "-wal"))?,
+            log: beside("-wal")?,
+            index: beside("-shm")?,
         })
     }
 }
@@ -121,21 +128,35 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Gone`] with the file that was removed or replaced.
     pub(super) fn check_place(&self) -> Result<(), JournalError> {
-        self.check_file_place()?;
-        self.check_log_place()
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let beside = |ending| quarantine::beside(&self.path, ending);
+        check_identity(&self.path, file.identity.file)?;
+        check_identity(&beside("-wal"), file.identity.log)?;
+        check_identity(&beside("-shm"), file.identity.index)
     }
 
-    fn check_file_place(&self) -> Result<(), JournalError> {
-        let file = self.file.as_ref();
-        file.map_or(Ok(()), |file| {
-            check_identity(&self.path, file.identity.file)
-        })
-    }
-
-    fn check_log_place(&self) -> Result<(), JournalError> {
+    /// What was taken away is made whole for the next start, as far as it is only in this process's hands.
+    ///
+    /// # Errors
+    /// [`JournalError`]: the process must not end yet.
+    pub fn secure_log(&mut self) -> Result<(), JournalError> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        // The log lies where it belongs if its file is another, and is kept there.
         let log = quarantine::beside(&self.path, "-wal");
-        let file = self.file.as_ref();
-        file.map_or(Ok(()), |file| check_identity(&log, file.identity.log))
+        if file.is_log_secured
+            || check_identity(&self.path, file.identity.file).is_err()
+            || check_identity(&log, file.identity.log).is_ok()
+        {
+            return Ok(());
+        }
+        file.reserve.give_up();
+        log_rescue::name_again(&self.path, file.identity.log)?;
+        file.is_log_secured = true;
+        Ok(())
     }
 
     /// Reads anew what every use of the journal needs: what is kept in memory hides from this process that the file
@@ -200,7 +221,11 @@ impl Journal {
         if let Some(check) = &self.count.counting {
             check.end();
         }
-        if let Err(error) = self.move_log() {
+        let is_secured = match self.secure_log() {
+            Ok(()) => true,
+            Err(error) => self.is_moved_at_last(&error),
+        };
+        if is_secured && let Err(error) = self.move_log() {
             let error = self.judge(error);
             let detail = with_causes(&error);
             tracing::warn!(error = %detail, "The journal's write-ahead log stays");
@@ -212,8 +237,27 @@ impl Journal {
         let File {
             content, mut lock, ..
         } = self.file?;
-        lock.note_stopping(content);
+        lock.note_stopping(content, is_secured);
         Some(lock)
+    }
+
+    /// The process must end, and the log that was taken away cannot be given its name: whether all that it holds could
+    /// be moved into the file.
+    fn is_moved_at_last(&self, error: &JournalError) -> bool {
+        let index = quarantine::beside(&self.path, "-shm");
+        let file = self.file.as_ref();
+        let is_indexed =
+            file.is_some_and(|file| check_identity(&index, file.identity.index).is_ok());
+        let query = "PRAGMA wal_checkpoint(FULL)";
+        let moved = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? == row.get::<_, i64>(2)?);
+        let is_moved = is_indexed
+            && self.connection.query_row(query, [], moved).unwrap_or(false)
+            && quarantine::put_log_aside(&self.path).is_ok();
+        if !is_moved {
+            let error = with_causes(error);
+            tracing::error!(%error, "What the write-ahead log held is lost: it was removed, and cannot be kept");
+        }
+        is_moved
     }
 
     fn move_log(&self) -> Result<(), JournalError> {
@@ -224,19 +268,10 @@ impl Journal {
                 report: "found before".to_owned(),
             });
         }
-        self.check_file_place()?;
+        self.check_place()?;
         self.check_content()?;
         let query = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let (pages, moved): (i64, i64) = self
-            .connection
-            .query_row(query, [], |row| Ok((row.get(1)?, row.get(2)?)))
-            .map_err(writing)?;
-        match self.check_log_place() {
-            // Somebody reads: what stays in the log goes with it.
-            Err(gone) if pages != moved => Err(gone),
-            Err(_) => quarantine::put_log_aside(&self.path),
-            Ok(()) => Ok(()),
-        }
+        self.connection.execute_batch(query).map_err(writing)
     }
 
     /// Whether the next start would find another journal than this one. A copy in its place, with the log, is the
@@ -244,7 +279,12 @@ impl Journal {
     fn leaves_another(&self, error: &JournalError) -> bool {
         match error.trouble() {
             Trouble::Damaged => true,
-            Trouble::Gone => !holds_the_same(&self.path, &self.connection),
+            // A log or an index that was taken away is whole again at the next start.
+            Trouble::Gone => {
+                let file = self.file.as_ref();
+                file.is_some_and(|file| check_identity(&self.path, file.identity.file).is_err())
+                    && !holds_the_same(&self.path, &self.connection)
+            }
             Trouble::Full
             | Trouble::Quota
             | Trouble::Disk

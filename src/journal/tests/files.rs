@@ -167,14 +167,99 @@ fn a_log_that_is_removed_or_replaced_takes_no_more_writes_and_loses_nothing() {
             assert!(matches!(&gone, JournalError::Gone { path } if *path == log));
         }
         assert!(!journal.empty_log());
+        journal.secure_log().unwrap();
+        journal.secure_log().unwrap();
         drop(journal.close());
         drop(reader);
-        assert!(!log.exists());
         let aside = std::fs::read_dir(folder.path().join("journal.damaged"));
-        assert_eq!(aside.is_ok_and(|mut kept| kept.next().is_some()), replaced);
+        assert_eq!(aside.map_or(0, Iterator::count), usize::from(replaced));
         let journal = reopened(&path);
         assert!(journal.find("s1").unwrap().is_some() && journal.find("s2").unwrap().is_some());
     }
+}
+
+/// The log of a journal with `s1` in it is removed; what hinders its rescue is in the way.
+fn without_a_log() -> (tempfile::TempDir, PathBuf, Journal) {
+    let (folder, path, mut journal, mut core) = opened();
+    assert!(journal.empty_log());
+    begin(&mut journal, &mut core, "s1", 1);
+    std::fs::remove_file(beside(&path, "-wal")).unwrap();
+    (folder, path, journal)
+}
+
+fn holds_s1(path: &Path) -> bool {
+    reopened(path).find("s1").unwrap().is_some()
+}
+
+#[test]
+fn a_removed_log_is_kept_though_somebody_reads() {
+    let (_folder, path, mut journal, mut core) = opened();
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT * FROM operations;")
+        .unwrap();
+    begin(&mut journal, &mut core, "s1", 1);
+    std::fs::remove_file(beside(&path, "-wal")).unwrap();
+    drop(journal.close());
+    drop(reader);
+    assert!(holds_s1(&path));
+}
+
+#[test]
+fn a_replaced_log_is_kept_though_there_is_no_place_for_the_other() {
+    let (folder, path, journal) = without_a_log();
+    std::fs::write(folder.path().join("journal.damaged"), "a file").unwrap();
+    std::fs::write(beside(&path, "-wal"), "somebody's").unwrap();
+    drop(journal.close());
+    let other = std::fs::read(beside(&path, "-wal.other")).unwrap();
+    assert_eq!(other, b"somebody's");
+    assert!(holds_s1(&path));
+}
+
+#[test]
+fn a_removed_log_that_cannot_be_kept_yet_is_kept_later() {
+    let (_folder, path, mut journal) = without_a_log();
+    let copy = beside(&path, "-wal.new");
+    std::fs::create_dir(&copy).unwrap();
+    for _ in 0..2 {
+        journal.secure_log().unwrap_err();
+        assert!(!beside(&path, "-wal").exists());
+    }
+    std::fs::remove_dir(&copy).unwrap();
+    journal.secure_log().unwrap();
+    drop(journal.close());
+    assert!(holds_s1(&path));
+}
+
+#[test]
+fn a_removed_log_that_cannot_be_kept_at_all_is_moved_at_last() {
+    let (_folder, path, journal) = without_a_log();
+    std::fs::create_dir(beside(&path, "-wal.new")).unwrap();
+    drop(journal.close());
+    assert!(holds_s1(&path));
+}
+
+/// By the old index a log that another program has moved into the file looks damaged.
+#[test]
+fn a_removed_index_is_noticed_and_takes_no_more_writes() {
+    let (_folder, path, mut journal, mut core) = opened();
+    begin(&mut journal, &mut core, "s1", 1);
+    let index = beside(&path, "-shm");
+    std::fs::remove_file(&index).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let moved = "PRAGMA wal_checkpoint(TRUNCATE)";
+    other.query_row(moved, [], |_| Ok(())).unwrap();
+    for refused in [journal.look(true), journal.secure_room()] {
+        let gone = refused.unwrap_err();
+        assert!(matches!(&gone, JournalError::Gone { path } if *path == index));
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    let damaged = crate::journal::reading(rusqlite::Error::SqliteFailure(code, None));
+    assert_eq!(journal.judge(damaged).trouble(), Trouble::Gone);
+    journal.secure_log().unwrap();
+    drop(journal.close());
+    drop(other);
+    assert!(holds_s1(&path));
 }
 
 #[test]
