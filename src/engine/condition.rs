@@ -71,7 +71,8 @@ impl Condition {
         let lacked = std::mem::replace(&mut self.room, room);
         match secured {
             Ok(()) if lacked.is_some() => tracing::info!("There is room for operations again"),
-            Err(error) if lacked != room => {
+            // What was taken away is logged by itself.
+            Err(error) if lacked != room && room != Some(Trouble::Gone) => {
                 tracing::error!(error = %with_causes(&error), "No room for another operation");
             }
             Ok(()) | Err(_) => {}
@@ -107,7 +108,7 @@ impl Condition {
         if is_held && !was_held && !self.has_failed_to_write() {
             return;
         }
-        if !self.has_failed_to_write() {
+        if !self.has_failed_to_write() && error.trouble() != Trouble::Gone {
             tracing::error!(error = %with_causes(&error), "The journal cannot be written");
         }
         self.note_failed_write(&error);

@@ -227,11 +227,7 @@ impl Journal {
         };
         if is_secured && let Err(error) = self.move_log() {
             let error = self.judge(error);
-            let detail = with_causes(&error);
-            tracing::warn!(error = %detail, "The journal's write-ahead log stays");
-            if self.leaves_another(&error) {
-                self.note_damage();
-            }
+            self.note_left_log(&error);
         }
         drop(self.connection);
         let File {
@@ -239,6 +235,19 @@ impl Journal {
         } = self.file?;
         lock.note_stopping(content, is_secured);
         Some(lock)
+    }
+
+    fn note_left_log(&mut self, error: &JournalError) {
+        let is_of_file = |path: &Path| *path == *self.path;
+        if matches!(error, JournalError::Gone { path } if !is_of_file(path)) {
+            // Log and index are whole for the next start.
+            return;
+        }
+        let detail = with_causes(error);
+        tracing::warn!(error = %detail, "The journal's write-ahead log stays");
+        if self.leaves_another(error) {
+            self.note_damage();
+        }
     }
 
     /// The process must end, and the log that was taken away cannot be given its name: whether all that it holds could
@@ -279,12 +288,7 @@ impl Journal {
     fn leaves_another(&self, error: &JournalError) -> bool {
         match error.trouble() {
             Trouble::Damaged => true,
-            // A log or an index that was taken away is whole again at the next start.
-            Trouble::Gone => {
-                let file = self.file.as_ref();
-                file.is_some_and(|file| check_identity(&self.path, file.identity.file).is_err())
-                    && !holds_the_same(&self.path, &self.connection)
-            }
+            Trouble::Gone => !holds_the_same(&self.path, &self.connection),
             Trouble::Full
             | Trouble::Quota
             | Trouble::Disk
