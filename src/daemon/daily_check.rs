@@ -9,13 +9,11 @@ use jiff::civil::{Date, Time};
 use tokio::sync::watch;
 
 use super::reconciled::Reconciled;
-use super::reconciler::{Reconciler, is_answer};
+use super::reconciler::Reconciler;
 use super::schedule::{Trust, pause, retry_interval, shift_of};
 use super::status_board::StatusBoard;
 use crate::base::clock::Clock;
-use crate::core::call::Call;
-use crate::core::{messages, shift};
-use crate::model::problem::{Code, Problem};
+use crate::model::problem::Problem;
 use crate::report::{Compared, Difference, Side};
 use crate::service::Client;
 
@@ -71,7 +69,7 @@ impl DailyCheck {
             return Ok(());
         };
         // Which day is due depends on the clock; the service's answer to a report of today shows whether it is right.
-        if let Err(problem) = self.ask_for_the_time().await {
+        if let Err(problem) = self.reconciler.ask_for_time(&self.client, OPERATION).await {
             return Err(self.failed(oldest, &problem));
         }
         let due = self.due(self.shared.clock_trust());
@@ -98,24 +96,6 @@ impl DailyCheck {
             self.reconciled().up_to_date();
         }
         outcome
-    }
-
-    /// Asks for today's report and keeps what its `Date` shows of the clock. The end of the daemon waits for it, since
-    /// it may bring the token.
-    async fn ask_for_the_time(&self) -> Result<(), Problem> {
-        let _under_way = self.shared.calls.enter();
-        let call = Call::Probe {
-            shift: shift::of_day(self.clock.now().wall),
-        };
-        let exchange = self.client.call(&call, OPERATION).await;
-        let answered = exchange.answer.map(drop);
-        let has_answered = answered.as_ref().err().is_none_or(is_answer);
-        self.reconciler
-            .note_answer(exchange.server_date, has_answered);
-        answered.map_err(|failure| {
-            let error = messages::of_failure(&failure);
-            Code::TemporarilyUnavailable.problem(error.message, error.remedy)
-        })
     }
 
     async fn checked(&self, day: Date, compared: &Compared) {

@@ -33,6 +33,7 @@ mod schedule;
 mod state_file;
 mod status_board;
 mod systemd;
+mod time_at_start;
 mod turns;
 mod watchdog;
 mod without_journal;
@@ -235,7 +236,8 @@ fn run_core(task: CoreTask) -> Option<Lock> {
     }
 }
 
-/// Has connections opened before they are needed, token.conf looked after, and days reconciled, beside the core.
+/// Has connections opened before they are needed, token.conf looked after, the time asked for, and days reconciled,
+/// beside the core.
 fn spawn_service_tasks(config: &Config, parts: &CoreLoopDeps, reconciler: Arc<Reconciler>) {
     let Some(client) = parts.client.clone() else {
         return;
@@ -248,6 +250,10 @@ fn spawn_service_tasks(config: &Config, parts: &CoreLoopDeps, reconciler: Arc<Re
     parts
         .io
         .spawn(board.watch_token_file(client.clone(), parts.stop.clone()));
+    if time_at_start::is_needed(parts.engine.storage(), parts.clock) {
+        let asking = time_at_start::ask(client.clone(), reconciler.clone(), parts.stop.clone());
+        parts.io.spawn(asking);
+    }
     if let Some(at) = config.main.reconcile_at {
         let check = DailyCheck {
             at,

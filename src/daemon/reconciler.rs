@@ -13,9 +13,9 @@ use crate::api::till::{Command, Reconciles};
 use crate::base::clock::Clock;
 use crate::base::error_chain::with_causes;
 use crate::base::regular_file::off_thread;
-use crate::core::call::Failure;
-use crate::core::messages;
+use crate::core::call::{Call, Failure};
 use crate::core::record::Account;
+use crate::core::{messages, shift};
 use crate::journal::{JournalError, ShiftReader};
 use crate::model::problem::{Code, Problem};
 use crate::report::{Compared, Comparison, Facts, Reconciliation, Template};
@@ -186,6 +186,27 @@ impl Reconciler {
         self.recheck(operation.to_owned(), Some(payment_id)).await;
     }
 
+    /// Asks for today's report and keeps what its `Date` shows of the clock. The end of the daemon waits for it, since
+    /// it may bring the token.
+    pub(super) async fn ask_for_time(
+        &self,
+        client: &Client,
+        operation: &str,
+    ) -> Result<(), Problem> {
+        let _under_way = self.shared.calls.enter();
+        let call = Call::Probe {
+            shift: shift::of_day(self.clock.now().wall),
+        };
+        let exchange = client.call(&call, operation).await;
+        let answered = exchange.answer.map(drop);
+        let has_answered = answered.as_ref().err().is_none_or(is_answer);
+        self.note_answer(exchange.server_date, has_answered);
+        answered.map_err(|failure| {
+            let error = messages::of_failure(&failure);
+            Code::TemporarilyUnavailable.problem(error.message, error.remedy)
+        })
+    }
+
     /// What the service has answered past the core: its time, and that it is there.
     pub(super) fn note_answer(&self, date: Option<ServerDate>, has_answered: bool) {
         if let Some(date) = date {
@@ -206,7 +227,7 @@ impl Reconciler {
 }
 
 /// Whether a request that failed was answered by the service all the same: that ends an outage.
-pub(super) fn is_answer(failure: &Failure) -> bool {
+fn is_answer(failure: &Failure) -> bool {
     match failure {
         Failure::Refused { .. } | Failure::Token { .. } | Failure::SessionOver { .. } => true,
         Failure::NotSent { .. } | Failure::Lost { .. } | Failure::TooManyRequests { .. } => false,

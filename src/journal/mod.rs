@@ -491,6 +491,20 @@ impl Journal {
         Ok(restored)
     }
 
+    /// When the operation was changed that was not changed for longest.
+    ///
+    /// # Errors
+    /// [`JournalError::Statement`].
+    pub fn oldest_update(&self) -> Result<Option<Timestamp>, JournalError> {
+        let oldest: Option<String> = self
+            .connection
+            .query_row("SELECT MIN(updated_at) FROM operations", [], |row| {
+                row.get(0)
+            })
+            .map_err(reading)?;
+        Ok(oldest.and_then(|text| text.parse().ok()))
+    }
+
     fn restore_targets(
         &self,
         entry: &ReversalRecord,

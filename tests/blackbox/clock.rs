@@ -52,6 +52,29 @@ fn a_till_whose_clock_was_ahead_sells_at_once_after_it_was_put_right() {
     });
 }
 
+/// A till that was off for days: nothing asks the service but the start itself.
+#[test]
+fn an_identifier_of_days_ago_is_refused_from_the_first_put_after_a_start() {
+    let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
+    let old = "2026-01-01T09:00:00.000Z";
+    let mut till = sold_at(&sim, old);
+    let journal = rusqlite::Connection::open(till.path(JOURNAL)).unwrap();
+    let sql = "UPDATE operations SET operation = json_set(operation, '$.finished_at', ?1),
+               record = json_set(record, '$.sale.ended_by_service', ?1)";
+    journal.execute(sql, [old]).unwrap();
+    drop(journal);
+    let reports = || {
+        let requests = sim.state()["requests"].to_string();
+        requests.matches("paymentReports").count()
+    };
+    let before = reports();
+    till.start();
+    wait_until("the question for the time", || reports() > before);
+    wait_until("its answer", || till.begin("s", 100).0 == 409);
+    refused(till.begin("s", 100), 409, "conflict");
+    assert_eq!(sim.balance(), 100);
+}
+
 #[test]
 fn a_clock_behind_its_journal_and_off_the_services_sells_nothing() {
     let sim = Sim::start(Some("join=10ms,confirm=10ms,outcome=done"));
