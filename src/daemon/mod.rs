@@ -99,6 +99,7 @@ pub struct Daemon {
     /// How long the HTTP thread waits for requests that are under way.
     patience: Duration,
     part_ended: Arc<Notify>,
+    wakes_main: Arc<Notify>,
 }
 
 /// Starts the daemon; when this returns, the API listens.
@@ -131,6 +132,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
     let ends = (stopped.clone(), PartEnd(Arc::clone(&part_ended)));
     let (http, io) = start_http(till, (doors.unix, doors.tcp), ends, calls)?;
     let watchdog = Watchdog::new(clock);
+    let wakes_main = Arc::clone(&watchdog.wakes_main);
     io.spawn(watchdog.clone().beat());
     io.spawn(shared.clone().watch_core(notices.clone()));
     let core_task: CoreTask = match opened.engine {
@@ -179,6 +181,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
         shared,
         patience,
         part_ended,
+        wakes_main,
     })
 }
 
@@ -309,6 +312,11 @@ impl Daemon {
     /// Waits until a part that everything depends on is about to end: [`Daemon::failure`] has the reason soon.
     pub async fn part_ended(&self) {
         self.part_ended.notified().await;
+    }
+
+    /// Waits until the parts and the socket are to be looked after: every few seconds, as long as the core lives.
+    pub async fn look_is_due(&self) {
+        self.wakes_main.notified().await;
     }
 
     /// Why it cannot go on: a part that everything depends on has ended, or nobody can reach it any more.

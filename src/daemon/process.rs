@@ -10,8 +10,8 @@ use super::systemd::{self, State};
 use super::{Daemon, DaemonError, Options, predecessor, spawn, start};
 use crate::config::Paths;
 
-/// How often the socket is looked after, and a report to systemd that was not taken is repeated.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a report to systemd that was not taken is repeated.
+const READY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a part that has reported its end is looked at until it has ended.
 const END_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// More descriptors than callers, devices and files can take.
@@ -37,18 +37,20 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
             return Ok(());
         };
         let mut is_ready_due = notify(State::Ready);
-        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        let mut has_part_ended = false;
         loop {
+            if let Some(failure) = daemon.failure() {
+                daemon.stop();
+                return Err(failure);
+            }
             tokio::select! {
                 () = signals.end() => break,
-                () = daemon.part_ended() => look = tokio::time::interval(END_LOOK_INTERVAL),
-                _ = look.tick() => {
-                    if let Some(failure) = daemon.failure() {
-                        daemon.stop();
-                        return Err(failure);
-                    }
-                    // A start that never reports would be ended.
-                    is_ready_due = is_ready_due && notify(State::Ready);
+                () = daemon.part_ended() => has_part_ended = true,
+                () = daemon.look_is_due() => {}
+                () = tokio::time::sleep(END_LOOK_INTERVAL), if has_part_ended => {}
+                // A start that never reports would be ended.
+                () = tokio::time::sleep(READY_INTERVAL), if is_ready_due => {
+                    is_ready_due = notify(State::Ready);
                 }
             }
         }

@@ -44,7 +44,7 @@ const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often somebody looks whether the core hangs.
 const CORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The same while it has nothing to do: what hangs after that is seen in less time than makes it a hang.
-const RESTING_CORE_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const RESTING_CORE_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often the end looks whether calls are under way.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);

@@ -1,14 +1,19 @@
 //! What systemd's watchdog gets: that the threads live which a till depends on.
+//!
+//! The core comes by every few seconds in any case, and wakes the others that have something to show or to look after:
+//! a timer of their own would wake them as often again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::systemd;
 use crate::base::clock::Clock;
 
-/// How often a thread that serves shows that it lives.
-const BEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the other threads are woken at most.
+const MIN_WAKE_INTERVAL: Duration = Duration::from_secs(4);
 /// One that is silent for so long is stuck: half of the unit's `WatchdogSec`.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
@@ -19,6 +24,11 @@ pub(super) struct Watchdog {
     clock: Clock,
     /// When the HTTP thread lived last, in milliseconds of the process's own clock.
     http: Arc<AtomicU64>,
+    /// When the others were woken last.
+    woken: Arc<AtomicU64>,
+    wakes_http: Arc<Notify>,
+    /// For the process's own thread, which looks after the parts.
+    pub wakes_main: Arc<Notify>,
 }
 
 impl Watchdog {
@@ -26,16 +36,26 @@ impl Watchdog {
         Watchdog {
             clock,
             http: Arc::default(),
+            woken: Arc::default(),
+            wakes_http: Arc::default(),
+            wakes_main: Arc::default(),
         }
     }
 
     /// Runs in the HTTP thread, as long as it does.
     pub(super) async fn beat(self) {
-        let mut beats = tokio::time::interval(BEAT_INTERVAL);
         loop {
-            beats.tick().await;
-            let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
-            self.http.store(now, Ordering::Relaxed);
+            self.http.store(milliseconds(self.now()), Ordering::Relaxed);
+            self.wakes_http.notified().await;
+        }
+    }
+
+    fn wake_others(&self, now: Duration) {
+        let last = Duration::from_millis(self.woken.load(Ordering::Relaxed));
+        if now.saturating_sub(last) >= MIN_WAKE_INTERVAL {
+            self.woken.store(milliseconds(now), Ordering::Relaxed);
+            self.wakes_http.notify_one();
+            self.wakes_main.notify_one();
         }
     }
 
@@ -51,13 +71,19 @@ impl Watchdog {
 
     /// Called at the core's own turns: a stuck core must be restarted.
     pub(super) fn notify(&self) {
-        if !self.is_served(self.now()) {
+        let now = self.now();
+        self.wake_others(now);
+        if !self.is_served(now) {
             return tracing::error!("The HTTP thread is stuck: the watchdog is not fed");
         }
         if let Err(error) = systemd::notify(systemd::State::Watchdog) {
             tracing::trace!(%error, "No watchdog");
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -126,7 +126,11 @@ impl Storage for Journal {
     }
 
     fn empty_log(&mut self) -> bool {
-        Journal::empty_log(self)
+        let is_emptied = Journal::empty_log(self);
+        if is_emptied {
+            self.begin_log();
+        }
+        is_emptied
     }
 
     fn operations(&self) -> u64 {

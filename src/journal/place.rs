@@ -123,6 +123,22 @@ impl Journal {
         }
     }
 
+    /// Begins the log that was emptied: SQLite waits for the disk once more when it writes the log's head, and no sale
+    /// shall wait for that.
+    pub fn begin_log(&mut self) {
+        let begun = self
+            .check_place()
+            .and_then(|()| self.wait_for_disk(false))
+            .and_then(|()| {
+                self.connection
+                    .pragma_update(None, "user_version", schema::VERSION)
+                    .map_err(writing)
+            });
+        if let Err(error) = begun {
+            tracing::debug!(error = %with_causes(&error), "The write-ahead log is not begun");
+        }
+    }
+
     /// Whether what is written is found by the next start.
     ///
     /// # Errors

@@ -49,10 +49,11 @@ impl Journal {
         since: Timestamp,
         witnesses: &mut Vec<SaleRecord>,
     ) -> Result<(), JournalError> {
-        let paid = "kind = 'sale' AND state = 'done' AND shift = ?1 AND created_at >= ?2";
+        // By the shift's index: those that are done are years of rows.
+        let paid = "kind = 'sale' AND +state = 'done' AND shift = ?1 AND created_at >= ?2";
         let sql = format!(
             "SELECT {COLUMNS} FROM operations WHERE seq IN ( \
-             SELECT MIN(seq) FROM operations WHERE {paid} UNION \
+             SELECT seq FROM (SELECT seq FROM operations WHERE {paid} ORDER BY seq LIMIT 1) UNION \
              SELECT seq FROM (SELECT seq FROM operations WHERE {paid} ORDER BY seq DESC LIMIT ?3)) ORDER BY seq"
         );
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;

@@ -21,6 +21,8 @@ use crate::model::scan::RawScan;
 
 /// Uevents can be lost, and come late behind some hubs.
 const RESCAN: Duration = Duration::from_secs(4);
+/// The same while each scanner is there: one that goes is noticed where it is read.
+const CONNECTED_RESCAN: Duration = Duration::from_secs(15);
 /// Most scanners of one till.
 const MOST: usize = 8;
 
@@ -120,6 +122,16 @@ impl Scanners {
         }
     }
 
+    fn rescan_interval(&self) -> Duration {
+        let handles = lock(&self.handles);
+        let mut states = handles.iter().map(|handle| handle.snapshot().state);
+        if !handles.is_empty() && states.all(|state| state == DeviceState::Connected) {
+            CONNECTED_RESCAN
+        } else {
+            RESCAN
+        }
+    }
+
     /// With `auto`: a worker for each device that none has and none is free for.
     fn grow(&self, settings: &SupervisorSettings) {
         if settings.devices != [ScannerDevice::Auto] {
@@ -184,7 +196,11 @@ fn listen(
     let mut rescanned = Instant::now();
     while !wake.is_stopped() {
         scanners.grow(settings);
-        if rescanned.elapsed() >= RESCAN {
+        let rescan = match uevents {
+            Some(_) => scanners.rescan_interval(),
+            None => RESCAN,
+        };
+        if rescanned.elapsed() >= rescan {
             rescanned = Instant::now();
             scanners.wake_unshared();
         }
@@ -194,7 +210,7 @@ fn listen(
                 .as_ref()
                 .map(|uevents| PollFd::new(uevents, PollFlags::IN)),
         );
-        if poll(&mut fds, Some(&timespec(RESCAN))).is_err() {
+        if poll(&mut fds, Some(&timespec(rescan))).is_err() {
             // Interrupted, or short of memory: never a loop without a pause.
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -128,7 +128,7 @@ fn the_end_of_a_journal_that_is_gone_leaves_its_log() {
         drop(journal.close());
         drop(reader);
         assert_eq!(std::fs::read(&wal).unwrap(), written);
-        match Journal::open(&path) {
+        match open_again(&path) {
             Ok(journal) => {
                 assert!(replaced && !by_an_old_one);
                 assert!(journal.find("s1").unwrap().is_some());
