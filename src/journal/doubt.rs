@@ -38,7 +38,7 @@ const CONFIRMING_LOOKS: u32 = 8;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// What every use of the journal needs, read by [`Journal::check_content`] too.
 pub(super) const NEWEST: &str =
-    "SELECT (SELECT MAX(seq) FROM operations), (SELECT MAX(seq) FROM steps)";
+    "SELECT (SELECT MAX(seq) FROM operations), (SELECT MAX(seq) FROM history)";
 
 impl Journal {
     /// What an error of this journal means in the end: damage that is confirmed, a fault of the disk, a quota that is used

@@ -80,7 +80,7 @@ fn log_of(path: &Path) -> PathBuf {
 type Mark = (i64, i64, Option<String>);
 
 fn mark(connection: &Connection) -> rusqlite::Result<Mark> {
-    let query = "SELECT COUNT(*), (SELECT COALESCE(MAX(seq), 0) FROM steps), MAX(updated_at) FROM operations";
+    let query = "SELECT COUNT(*), (SELECT COALESCE(MAX(seq), 0) FROM history), MAX(updated_at) FROM operations";
     connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 

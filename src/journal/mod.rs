@@ -13,7 +13,7 @@
 //! lose them; so they are written, and only the wait for the disk is saved.
 //!
 //! - `operations` holds each operation as it is now: columns for queries, `record` for everything.
-//! - `steps` holds what happened to it and when: the time line of an operation.
+//! - `history` holds what happened to it and when: the time line of an operation.
 //!
 //! Room for the end of an operation is secured before it begins: a reserve file beside the journal
 //! is filled with real blocks; when the disk is full in the middle of an operation, the reserve is
@@ -70,6 +70,8 @@ use row::{COLUMNS, parse, read_row};
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Statements that are kept prepared: more than there are.
 const MAX_PREPARED: usize = 64;
+/// Among so many of the last steps the newest time is looked for.
+const MAX_NEWEST_STEPS: u32 = 1000;
 /// Most rows whose age one call of [`Journal::start_aging`] reckons: the core waits for it.
 const MAX_AGED_AT_ONCE: u32 = 2000;
 
@@ -480,29 +482,34 @@ impl Journal {
                 }
             }
         }
-        let newest: Option<String> = self
-            .connection
-            .query_row("SELECT MAX(updated_at) FROM operations", [], |row| {
-                row.get(0)
-            })
-            .map_err(reading)?;
-        restored.newest = newest.and_then(|text| text.parse().ok());
+        restored.newest = self.newest_step()?;
         self.restore_witnesses(&mut restored)?;
         Ok(restored)
     }
 
-    /// When the operation was changed that was not changed for longest.
+    /// The newest time that was written: of the last steps, since a clock may have been set back.
+    fn newest_step(&self) -> Result<Option<Timestamp>, JournalError> {
+        let sql = "SELECT MAX(at) FROM (SELECT at FROM (SELECT at FROM history ORDER BY seq DESC LIMIT ?1) UNION ALL \
+                   SELECT at FROM (SELECT at FROM steps ORDER BY seq DESC LIMIT ?1))";
+        self.time(sql, MAX_NEWEST_STEPS)
+    }
+
+    /// When the first operation was changed last.
     ///
     /// # Errors
     /// [`JournalError::Statement`].
     pub fn oldest_update(&self) -> Result<Option<Timestamp>, JournalError> {
-        let oldest: Option<String> = self
+        let sql =
+            "SELECT MIN(updated_at) FROM (SELECT updated_at FROM operations ORDER BY seq LIMIT ?1)";
+        self.time(sql, 1)
+    }
+
+    fn time(&self, sql: &str, limit: u32) -> Result<Option<Timestamp>, JournalError> {
+        let text: Option<String> = self
             .connection
-            .query_row("SELECT MIN(updated_at) FROM operations", [], |row| {
-                row.get(0)
-            })
+            .query_row(sql, [limit], |row| row.get(0))
             .map_err(reading)?;
-        Ok(oldest.and_then(|text| text.parse().ok()))
+        Ok(text.and_then(|text| text.parse().ok()))
     }
 
     fn restore_targets(
@@ -539,7 +546,8 @@ impl Journal {
     }
 
     fn next_own(&self) -> Result<u64, JournalError> {
-        let sql = "SELECT COALESCE(MAX(CAST(SUBSTR(id, 2) AS INTEGER)), 0) FROM operations WHERE id >= '~' AND id < '\u{7f}'";
+        // An identifier of a till begins with a letter or a digit.
+        let sql = "SELECT COALESCE(MAX(CAST(SUBSTR(id, 2) AS INTEGER)), 0) FROM operations WHERE id >= '~'";
         let last: i64 = self
             .connection
             .query_row(sql, [], |row| row.get(0))
@@ -583,12 +591,19 @@ impl Journal {
             rows.collect::<Result<_, _>>().map_err(reading)?
         };
         for (seq, id) in &old {
-            let steps = "DELETE FROM steps WHERE operation = ?1";
             let row = "DELETE FROM operations WHERE seq = ?1";
-            transaction
-                .prepare_cached(steps)
-                .and_then(|mut delete| delete.execute([id]))
-                .map_err(writing)?;
+            for steps in [
+                &format!(
+                    "DELETE FROM history WHERE seq IN (SELECT seq FROM ({}))",
+                    row::HISTORY
+                ),
+                "DELETE FROM steps WHERE operation = ?1",
+            ] {
+                transaction
+                    .prepare_cached(steps)
+                    .and_then(|mut delete| delete.execute([id]))
+                    .map_err(writing)?;
+            }
             transaction
                 .prepare_cached(row)
                 .and_then(|mut delete| delete.execute([seq]))

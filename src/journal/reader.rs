@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::row::Parts;
+use super::row::{HISTORY, Parts};
 use super::{COLUMNS, JournalError, open_reader, parse, read_row, reading};
 use crate::base::error_chain::with_causes;
 use crate::base::lock::lock;
@@ -251,32 +251,42 @@ fn page(
     query: &OperationsQuery,
     before: Option<i64>,
 ) -> Result<Vec<Operation>, JournalError> {
-    let mut sql = String::from("SELECT id, operation FROM operations WHERE 1 = 1");
     let state = query.state.map(word);
-    let mut values: Vec<&dyn ToSql> = Vec::new();
+    let before = before.unwrap_or(i64::MAX);
+    let mut values: Vec<&dyn ToSql> = vec![&before, &query.limit];
+    let mut condition = String::from("seq < ?1");
     if let Some(shift) = &query.shift {
-        sql.push_str(" AND shift = ?");
         values.push(shift);
+        condition.push_str(" AND shift = ?3");
     }
     if let Some(state) = &state {
-        // Of a shift, the shift's index: those in a usual state are years of rows.
-        sql.push_str(if query.shift.is_some() {
-            " AND +state = ?"
-        } else {
-            " AND state = ?"
-        });
         values.push(state);
+        condition.push_str(&format!(" AND state = ?{}", values.len()));
     }
-    if let Some(before) = &before {
-        sql.push_str(" AND seq < ?");
-        values.push(before);
-    }
-    sql.push_str(" ORDER BY seq DESC LIMIT ?");
-    values.push(&query.limit);
+    let is_unusual = query.shift.is_none() && query.state.is_some_and(|state| state != State::Done);
+    let sql = if is_unusual {
+        unusual(&condition)
+    } else {
+        format!("SELECT id, operation FROM operations WHERE {condition} ORDER BY seq DESC LIMIT ?2")
+    };
     let rows = rows(connection, &sql, &values)?;
     rows.iter()
         .map(|(id, text)| operation_of(id, text))
         .collect()
+}
+
+/// Few are open, and those that ended otherwise than usual have an index; years of rows are neither.
+fn unusual(condition: &str) -> String {
+    let newest = |which: &str| {
+        format!(
+            "SELECT seq FROM (SELECT seq FROM operations WHERE {which} AND {condition} ORDER BY seq DESC LIMIT ?2)"
+        )
+    };
+    format!(
+        "SELECT id, operation FROM operations WHERE seq IN ({} UNION ALL {}) ORDER BY seq DESC LIMIT ?2",
+        newest("open = 1"),
+        newest("open = 0 AND state <> 'done'")
+    )
 }
 
 fn operation_of(id: &str, text: &str) -> Result<Operation, JournalError> {
@@ -288,8 +298,12 @@ fn operation_of(id: &str, text: &str) -> Result<Operation, JournalError> {
 
 /// The newest [`MAX_STEPS`], oldest first.
 fn steps(connection: &Connection, id: &str) -> Result<Vec<OperationStep>, JournalError> {
-    let sql = "SELECT at, state, what FROM steps WHERE operation = ?1 ORDER BY seq DESC LIMIT ?2";
-    let mut query = connection.prepare_cached(sql).map_err(reading)?;
+    // Those of versions before stand in a table of their own.
+    let sql = format!(
+        "SELECT at, state, what FROM ({HISTORY}) UNION ALL \
+         SELECT at, state, what FROM (SELECT at, state, what FROM steps WHERE operation = ?1 ORDER BY seq DESC) LIMIT ?2"
+    );
+    let mut query = connection.prepare_cached(&sql).map_err(reading)?;
     let rows = query.query_map(params![id, MAX_STEPS], |row| {
         Ok(OperationStep {
             at: row.get(0)?,

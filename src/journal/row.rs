@@ -224,24 +224,40 @@ fn rest_of_entry(entry: &ReversalRecord) -> EntryRest<'_> {
     }
 }
 
-/// The common change: what an operation is known by stays, so those indexes need no writing.
+/// The common change: what an operation is known by stays, so no index is written. SQLite writes those of a column that
+/// is set, also to what it was.
 const UPDATE: &str = "
-UPDATE operations SET state = ?3, updated_at = ?11, open = ?12, live = ?13, set_aside = ?14, operation = ?15,
-    record = ?17, ages_from = NULL
-WHERE id = ?1 AND shift = ?4 AND order_number = ?6 AND payment_id IS ?7 AND target_payment IS ?9";
+UPDATE operations SET state = ?3, updated_at = ?11, operation = ?15, record = ?17, last_step = ?18
+WHERE id = ?1 AND shift = ?4 AND order_number = ?6 AND payment_id IS ?7 AND target_payment IS ?9
+  AND open = ?12 AND live = ?13 AND set_aside = ?14 AND ages_from IS NULL";
 
 /// Any other change of an operation that is there.
 const UPDATE_ALL: &str = "
 UPDATE operations SET state = ?3, shift = ?4, order_number = ?6, payment_id = ?7, target_payment = ?9,
-    updated_at = ?11, open = ?12, live = ?13, set_aside = ?14, operation = ?15, record = ?17, ages_from = NULL
+    updated_at = ?11, open = ?12, live = ?13, set_aside = ?14, operation = ?15, record = ?17, ages_from = NULL,
+    last_step = ?18
 WHERE id = ?1";
 
 const INSERT: &str = "
 INSERT INTO operations (id, kind, state, shift, receipt, order_number, payment_id, of, target_payment,
-    created_at, updated_at, open, live, set_aside, operation, request, record)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    created_at, updated_at, open, live, set_aside, operation, request, record, last_step)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
-/// Writes one change and its line of the time line; answers whether the operation is new.
+const STEP: &str = "
+INSERT INTO history (before, at, state, what)
+VALUES ((SELECT last_step FROM operations WHERE id = ?1), ?2, ?3, ?4)";
+
+/// The history of the operation `?1`, newest first: `seq`, `at`, `state`, `what`.
+pub(super) const HISTORY: &str = "
+WITH RECURSIVE chain (seq, before, at, state, what) AS (
+    SELECT seq, before, at, state, what FROM history
+    WHERE seq = (SELECT last_step FROM operations WHERE id = ?1)
+    UNION ALL
+    SELECT step.seq, step.before, step.at, step.state, step.what FROM history step JOIN chain ON step.seq = chain.before
+)
+SELECT seq, at, state, what FROM chain";
+
+/// Writes one change and its step of the history; answers whether the operation is new.
 pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, JournalError> {
     let operation = write.record.operation();
     let unwritable = |source| JournalError::Row {
@@ -259,6 +275,19 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
         ),
     };
     let at = rfc3339_ms::text(operation.updated_at);
+    let step_at = rfc3339_ms::text(write.at);
+    connection
+        .prepare_cached(STEP)
+        .and_then(|mut insert| {
+            insert.execute(params![
+                operation.id,
+                step_at,
+                word(operation.state),
+                write.what
+            ])
+        })
+        .map_err(writing)?;
+    let last_step = connection.last_insert_rowid();
     let run = |sql: &str, asked: Option<String>| {
         let row = params![
             operation.id,
@@ -278,6 +307,7 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
             seen,
             asked,
             rest,
+            last_step,
         ];
         connection
             .prepare_cached(sql)
@@ -288,13 +318,6 @@ pub(super) fn store(connection: &Connection, write: &Write) -> Result<bool, Jour
     if is_new {
         run(INSERT, Some(request(&write.record).map_err(unwritable)?))?;
     }
-    let step_at = rfc3339_ms::text(write.at);
-    let step = params![operation.id, step_at, word(operation.state), write.what];
-    let sql = "INSERT INTO steps (operation, at, state, what) VALUES (?1, ?2, ?3, ?4)";
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut insert| insert.execute(step))
-        .map_err(writing)?;
     Ok(is_new)
 }
 

@@ -12,7 +12,7 @@ use super::{JournalError, reading, row, writing};
 use crate::core::record::Record;
 
 /// The version that this program writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 const FIRST: &str = "
 CREATE TABLE operations (
@@ -65,6 +65,25 @@ CREATE INDEX operations_ages ON operations (ages_from);
 DROP INDEX operations_created;
 ";
 
+/// A change of a running sale writes two pages, its row's and that of the history: nothing that it changes stands in an
+/// index. The history is one row after the other, each naming the one before it of the same operation, which its
+/// operation names in turn; `steps` keeps what was written before. Operations in a usual state are found by their
+/// rows, those in any other, or of our own, by an index that few are in.
+const FOURTH: &str = "
+CREATE TABLE history (
+    seq INTEGER PRIMARY KEY,
+    before INTEGER,
+    at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    what TEXT NOT NULL
+) STRICT;
+ALTER TABLE operations ADD COLUMN last_step INTEGER;
+DROP INDEX operations_state;
+DROP INDEX operations_updated;
+CREATE INDEX operations_ended ON operations (state, seq) WHERE open = 0 AND state <> 'done';
+CREATE INDEX operations_own ON operations (CAST(SUBSTR(id, 2) AS INTEGER)) WHERE id >= '~';
+";
+
 /// Brings the database to [`VERSION`], each version in one transaction.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
     loop {
@@ -76,6 +95,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Jo
             0 => |transaction| transaction.execute_batch(FIRST).map_err(writing),
             1 => second,
             2 => |transaction| transaction.execute_batch(THIRD).map_err(writing),
+            3 => |transaction| transaction.execute_batch(FOURTH).map_err(writing),
             found => {
                 return Err(JournalError::TooNew {
                     path: path.to_owned(),

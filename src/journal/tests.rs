@@ -318,10 +318,13 @@ fn every_step_stays_in_the_time_line() {
     released(&mut journal, &mut core, "s1");
     let mut statement = journal
         .connection
-        .prepare("SELECT state FROM steps WHERE operation = 's1' ORDER BY seq")
+        .prepare(&format!(
+            "SELECT state FROM ({}) ORDER BY seq",
+            row::HISTORY
+        ))
         .unwrap();
     let states: Vec<String> = statement
-        .query_map([], |row| row.get(0))
+        .query_map(["s1"], |row| row.get(0))
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -423,7 +426,7 @@ fn a_failed_commit_leaves_nothing_of_its_step() {
     let step = core.handle(a_sale(), now(1));
     journal
         .connection
-        .execute_batch("DROP TABLE steps")
+        .execute_batch("DROP TABLE history")
         .unwrap();
     assert!(journal.commit(&step.writes).is_err());
     assert_eq!(journal.find("s1").unwrap(), None);
@@ -480,15 +483,17 @@ fn retention_removes_what_ended_long_ago_and_nothing_that_something_needs() {
         assert!(journal.find(kept).unwrap().is_some(), "{kept}");
     }
     assert_eq!(journal.operations(), before - 1);
-    let steps: i64 = journal
-        .connection
-        .query_row(
-            "SELECT COUNT(*) FROM steps WHERE operation = 'old'",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(steps, 0);
+    let count = |sql: &str| {
+        let count = journal.connection.query_row(sql, [], |row| row.get(0));
+        count.unwrap()
+    };
+    let (left, named): (i64, i64) = (
+        count("SELECT COUNT(*) FROM history"),
+        count(
+            "SELECT COUNT(*) FROM history WHERE seq IN (SELECT last_step FROM operations) OR seq IN (SELECT before FROM history)",
+        ),
+    );
+    assert_eq!(left, named, "what led to no operation is gone as well");
     // With the undoing settled long ago, both go.
     ended(&mut journal, "~1", 10, State::Done);
     assert_eq!(
@@ -587,4 +592,65 @@ fn a_journal_of_version_1_is_brought_forward() {
     drop(journal);
     // A second opening finds nothing left to do.
     reopened(&path);
+}
+
+#[test]
+fn a_time_line_goes_on_over_versions() {
+    let (_folder, path) = place();
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(VERSION_1).unwrap();
+    let steps = "INSERT INTO steps (operation, at, state, what) VALUES ('paid', '2026-01-01T00:00:0' || ?1 || '.000Z', 'new', ?1)";
+    for number in ["1", "2"] {
+        old.execute(steps, [number]).unwrap();
+    }
+    drop(old);
+    let mut journal = reopened(&path);
+    let before = Reader::open(&path).unwrap().steps("paid").unwrap().unwrap();
+    let record = journal.find("paid").unwrap().unwrap();
+    for _ in 0..2 {
+        journal.commit(&[written(record.clone())]).unwrap();
+    }
+    let steps = Reader::open(&path).unwrap().steps("paid").unwrap().unwrap();
+    assert_eq!(steps.len(), before.len() + 2);
+    let whats = |steps: &[crate::model::archive::OperationStep]| {
+        let whats = steps.iter().map(|step| step.what.clone());
+        whats.collect::<Vec<_>>()
+    };
+    assert_eq!(whats(&steps[..before.len()]), whats(&before));
+    assert!(whats(&before).ends_with(&["1".to_owned(), "2".to_owned()]));
+}
+
+#[test]
+fn operations_of_any_state_are_found_newest_first() {
+    let (_folder, path, mut journal, mut core) = opened();
+    released(&mut journal, &mut core, "owed");
+    let open = journal.find("owed").unwrap().unwrap();
+    for (number, state) in [State::Failed, State::Done, State::Failed, State::Expired]
+        .into_iter()
+        .enumerate()
+    {
+        let mut record = open.clone();
+        record.operation_mut().id = format!("o{number}");
+        record.operation_mut().undo = None;
+        record.operation_mut().state = state;
+        journal.commit(&[written(record)]).unwrap();
+    }
+    let reader = Reader::open(&path).unwrap();
+    let ids = |state, shift: Option<&str>, limit| {
+        let query = OperationsQuery {
+            state,
+            shift: shift.map(str::to_owned),
+            limit,
+            ..OperationsQuery::default()
+        };
+        let page = reader.operations(&query).unwrap().into_iter();
+        page.map(|operation| operation.id).collect::<Vec<_>>()
+    };
+    for shift in [None, Some("24112026")] {
+        assert_eq!(ids(Some(State::Failed), shift, 9), ["o2", "o0", "owed"]);
+        assert_eq!(ids(Some(State::Failed), shift, 2), ["o2", "o0"]);
+        assert_eq!(ids(Some(State::Done), shift, 9), ["o1"]);
+        assert_eq!(ids(Some(State::Expired), shift, 9), ["o3"]);
+    }
+    assert_eq!(ids(Some(State::Queued), None, 9), ["~1"]);
 }

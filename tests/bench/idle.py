@@ -42,8 +42,10 @@ def fill(journal, count):
     values = ", ".join(changed.get(column, column) for column in columns)
     database.execute(f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}) "
                      f"INSERT INTO operations ({names}) SELECT {values} FROM operations, n WHERE operations.seq = 1")
-    database.execute("INSERT INTO steps (operation, at, state, what) SELECT id, updated_at, state, 'copied' FROM operations "
-                     "UNION ALL SELECT id, updated_at, 'new', 'copied' FROM operations")
+    database.execute("INSERT INTO history (seq, before, at, state, what) SELECT 100 + 2 * seq, NULL, updated_at, 'new', 'copied' "
+                     "FROM operations WHERE seq > 1 UNION ALL "
+                     "SELECT 101 + 2 * seq, 100 + 2 * seq, updated_at, state, 'copied' FROM operations WHERE seq > 1")
+    database.execute("UPDATE operations SET last_step = 101 + 2 * seq WHERE seq > 1")
     database.commit()
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
