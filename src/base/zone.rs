@@ -52,9 +52,11 @@ pub fn local_zone() -> TimeZone {
 }
 
 fn minsk_file() -> Option<PathBuf> {
-    let own = std::env::var_os("TZDIR").map(PathBuf::from);
-    let folders = own.into_iter().chain(FOLDERS.map(PathBuf::from));
-    let mut files = folders.map(|folder| folder.join(MINSK));
+    let folders = match std::env::var_os("TZDIR") {
+        Some(own) => vec![PathBuf::from(own)],
+        None => FOLDERS.map(PathBuf::from).to_vec(),
+    };
+    let mut files = folders.into_iter().map(|folder| folder.join(MINSK));
     files.find(|file| file.is_file())
 }
 

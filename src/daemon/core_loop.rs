@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::notices::EventLog;
 use crate::api::till::{Answer, Command, Watch as _};
@@ -23,7 +23,7 @@ use crate::daemon::status_board::StatusBoard;
 use crate::daemon::turns::Turns;
 use crate::daemon::watchdog::Watchdog;
 use crate::devices::display::Displays;
-use crate::engine::{Engine, Outcome, PULSE_INTERVAL};
+use crate::engine::{Engine, Outcome};
 use crate::journal::{Journal, Lock};
 use crate::model::device::{Device, DeviceTest};
 use crate::model::operation::{Operation, OperationRequest, QueueItem};
@@ -93,6 +93,8 @@ pub(super) struct CoreLoopDeps {
     pub notices: Arc<EventLog>,
     pub shared: Arc<StatusBoard>,
     pub watchdog: Watchdog,
+    /// Every few seconds, whatever else happens.
+    pub pulse: Arc<Notify>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -139,7 +141,7 @@ impl CoreLoop {
             }
             let wait = self.time_until_wakeup();
             // However much comes in, what is due happens.
-            if wait.is_zero() {
+            if wait.is_some_and(|wait| wait.is_zero()) {
                 self.feed(Event::Tick).await;
                 tokio::task::yield_now().await;
                 if let Ok(inbound) = inbound.try_recv() {
@@ -147,7 +149,7 @@ impl CoreLoop {
                 }
                 continue;
             }
-            let mut stop = self.parts.stop.clone();
+            let (mut stop, pulse) = (self.parts.stop.clone(), Arc::clone(&self.parts.pulse));
             self.turns().rest();
             tokio::select! {
                 biased;
@@ -155,7 +157,8 @@ impl CoreLoop {
                 () = until_a_caller_is_gone(&mut self.askers) => {}
                 Some(inbound) = inbound.recv() => self.take_inbound(inbound).await,
                 Some(command) = commands.recv() => self.take_command(command).await,
-                () = tokio::time::sleep(wait) => {}
+                () = pulse.notified() => {}
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
         }
         if self.parts.engine.is_gone() {
@@ -222,7 +225,8 @@ impl CoreLoop {
         });
     }
 
-    fn time_until_wakeup(&self) -> Duration {
+    /// `None` while nothing is due.
+    fn time_until_wakeup(&self) -> Option<Duration> {
         let now = self.parts.clock.now().mono;
         let due = self.parts.engine.next_wakeup().map(|(at, why)| {
             tracing::trace!(why, at_ms = at.as_millis(), "Next wake-up");
@@ -232,11 +236,7 @@ impl CoreLoop {
             // A test that is due is no tick of the core.
             at.saturating_sub(now).max(Duration::from_millis(1))
         });
-        // A pulse that is due is no tick: the loop comes by in any case.
-        [due, test]
-            .into_iter()
-            .flatten()
-            .fold(PULSE_INTERVAL, Duration::min)
+        [due, test].into_iter().flatten().min()
     }
 
     /// Passes the service's newest `Date` to the core; the daily check gets answers, too.

@@ -27,6 +27,7 @@ mod opening;
 mod predecessor;
 mod process;
 mod publish;
+mod pulse;
 mod reconciled;
 mod reconciler;
 mod schedule;
@@ -60,6 +61,7 @@ use core_loop::{CoreLoop, CoreLoopDeps};
 use daily_check::DailyCheck;
 use devices::carry_scans;
 use opening::{Begun, Opened, Tcp, log_configuration};
+use pulse::Pulse;
 use reconciler::Reconciler;
 use status_board::{Calls, StatusBoard};
 use watchdog::Watchdog;
@@ -100,6 +102,7 @@ pub struct Daemon {
     patience: Duration,
     part_ended: Arc<Notify>,
     wakes_main: Arc<Notify>,
+    _pulse: Pulse,
 }
 
 /// Starts the daemon; when this returns, the API listens.
@@ -134,7 +137,8 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
     let watchdog = Watchdog::new(clock);
     let wakes_main = Arc::clone(&watchdog.wakes_main);
     io.spawn(watchdog.clone().beat());
-    io.spawn(shared.clone().watch_core(notices.clone()));
+    let wakes_core = Arc::new(Notify::new());
+    let pulse = Pulse::start(wakes_core.clone(), shared.clone(), notices.clone())?;
     let core_task: CoreTask = match opened.engine {
         Ok((engine, first)) => {
             let parts = CoreLoopDeps {
@@ -147,6 +151,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
                 notices,
                 shared: shared.clone(),
                 watchdog,
+                pulse: wakes_core,
                 stop: stopped,
             };
             spawn_service_tasks(config, &parts, reconciler);
@@ -182,6 +187,7 @@ fn run_parts(opened: Opened, config: &Config, paths: &Paths) -> Result<Daemon, D
         patience,
         part_ended,
         wakes_main,
+        _pulse: pulse,
     })
 }
 

@@ -41,11 +41,6 @@ const MIN_CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(2);
 /// How often a token.conf that is not right is read again.
 const TOKEN_FILE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often somebody looks whether the core hangs.
-const CORE_LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The same while it has nothing to do: what hangs after that is seen in less time than makes it a hang.
-const RESTING_CORE_LOOK_INTERVAL: Duration = Duration::from_secs(10);
-
 /// How often the end looks whether calls are under way.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -210,31 +205,21 @@ impl StatusBoard {
         *lock(&self.token_file) = None;
     }
 
-    /// Notifies listeners when the core hangs and when it gets on again: it cannot do so itself. Runs in the HTTP
-    /// thread, as long as that does.
-    pub(super) async fn watch_core(self: Arc<Self>, notices: Arc<EventLog>) {
-        let mut was_stuck = false;
-        loop {
-            tokio::time::sleep(if self.turns.is_resting() {
-                RESTING_CORE_LOOK_INTERVAL
-            } else {
-                CORE_LOOK_INTERVAL
-            })
-            .await;
-            let is_stuck = self.turns.is_stuck();
-            if is_stuck == was_stuck {
-                continue;
-            }
-            was_stuck = is_stuck;
-            if is_stuck {
-                tracing::error!("The core hangs: the journal's disk does not answer");
-            } else {
-                tracing::info!("The core gets on again");
-            }
-            match serde_json::to_value(self.health()) {
-                Ok(health) => notices.publish(NoticeKind::Health, health),
-                Err(error) => tracing::error!(%error, "An event cannot be sent"),
-            }
+    /// Notifies listeners when the core hangs and when it gets on again: it cannot do so itself.
+    pub(super) fn look_at_core(&self, was_stuck: &mut bool, notices: &EventLog) {
+        let is_stuck = self.turns.is_stuck();
+        if is_stuck == *was_stuck {
+            return;
+        }
+        *was_stuck = is_stuck;
+        if is_stuck {
+            tracing::error!("The core hangs: the journal's disk does not answer");
+        } else {
+            tracing::info!("The core gets on again");
+        }
+        match serde_json::to_value(self.health()) {
+            Ok(health) => notices.publish(NoticeKind::Health, health),
+            Err(error) => tracing::error!(%error, "An event cannot be sent"),
         }
     }
 

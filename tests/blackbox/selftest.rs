@@ -270,7 +270,7 @@ fn damage_that_a_running_daemon_has_met_is_found() {
     till.until_final("s-1");
     wait_until("an empty log", || {
         let log = std::fs::metadata(till.path(&format!("{JOURNAL}-wal"))).unwrap();
-        log.len() == 0
+        log.len() == crate::journal::EMPTY_LOG_BYTES
     });
     std::fs::write(till.path(JOURNAL), "").unwrap();
     assert_eq!(till.begin("s-2", 1200).0, 507);
