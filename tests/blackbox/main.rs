@@ -11,6 +11,7 @@ mod bench_figures;
 mod cli;
 mod clients;
 mod clock;
+mod costs;
 mod crashes;
 mod crowd;
 mod daily_check;
