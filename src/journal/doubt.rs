@@ -307,7 +307,7 @@ mod tests {
                 Some(Trouble::Damaged),
             ),
         ] {
-            let verdict = super::super::verdict(&rows, path);
+            let verdict = crate::journal::opening::verdict(&rows, path);
             let found = verdict.err().map(|error| error.trouble());
             assert_eq!(found, trouble, "{rows:?}");
         }
