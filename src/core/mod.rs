@@ -161,10 +161,10 @@ impl Core {
         self.operations.awaits_scan(&self.common.settings)
     }
 
-    /// Whether a session or a payment may be asked for as soon as a buyer acts: a connection can be open by then.
+    /// How many requests for a session or a payment follow as soon as a buyer acts: their connections can be open by then.
     #[must_use]
-    pub fn expects_request(&self) -> bool {
-        self.operations.expects_request()
+    pub fn expected_requests(&self) -> usize {
+        self.operations.expected_requests()
     }
 
     /// Whether a buyer is being attended, or about to be.

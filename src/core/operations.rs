@@ -219,9 +219,10 @@ impl Operations {
         is_armed || self.admission.awaits_code(settings)
     }
 
-    /// Whether a session or a payment may be asked for as soon as a buyer acts.
-    pub(super) fn expects_request(&self) -> bool {
-        self.sale.as_ref().is_some_and(ActiveSale::expects_request)
+    /// How many requests for a session or a payment follow as soon as a buyer acts.
+    pub(super) fn expected_requests(&self) -> usize {
+        let sale = self.sale.as_ref();
+        sale.map_or(0, ActiveSale::expected_requests)
     }
 
     /// Whether a buyer is being attended, or about to be.

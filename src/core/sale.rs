@@ -122,16 +122,19 @@ impl ActiveSale {
         matches!(self.phase, Phase::AwaitingScan)
     }
 
-    /// Whether a session or the payment may be asked for as soon as a buyer acts.
-    pub(super) fn expects_request(&self) -> bool {
+    /// How many requests for a session or the payment follow as soon as a buyer acts.
+    pub(super) fn expected_requests(&self) -> usize {
+        // A card is not paid for.
+        let payment = usize::from(self.record.operation.kind != Kind::Card);
         match self.phase {
-            Phase::Starting | Phase::AwaitingScan | Phase::Opening(_) => true,
-            // A card is not paid for.
-            Phase::AwaitingBuyer(_) => self.record.operation.kind != Kind::Card,
+            // The payment follows the session at once.
+            Phase::AwaitingScan => 1 + payment,
+            Phase::Starting | Phase::Opening(_) => 1,
+            Phase::AwaitingBuyer(_) => payment,
             Phase::Paying(_)
             | Phase::Confirming { .. }
             | Phase::InDoubt(_)
-            | Phase::Undoing { .. } => false,
+            | Phase::Undoing { .. } => 0,
         }
     }
 

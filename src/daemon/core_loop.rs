@@ -131,7 +131,7 @@ impl CoreLoop {
         while !self.is_over() {
             self.turns().begin();
             self.publish_status();
-            self.announce_request();
+            self.announce_requests();
             self.parts.watchdog.notify();
             self.pass_on_service_clock().await;
             self.drop_gone_callers().await;

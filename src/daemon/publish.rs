@@ -34,10 +34,10 @@ impl CoreLoop {
         }
     }
 
-    /// The service's client may open a connection before the buyer acts.
-    pub(super) fn announce_request(&self) {
+    /// The service's client may open connections before the buyer acts.
+    pub(super) fn announce_requests(&self) {
         if let Some(client) = &self.parts.client {
-            client.expect_request(self.parts.engine.core().expects_request());
+            client.expect_requests(self.parts.engine.core().expected_requests());
         }
     }
 

@@ -1,22 +1,23 @@
-//! A connection that is open before it is needed.
+//! Connections that are open before they are needed.
 //!
 //! A new connection costs two or three round trips before the first byte of a request can leave: on a line with 40 ms
 //! one way a buyer whose code was read waits an eighth of a second for nothing. While a sale is open, and its session
-//! or its payment is yet to come, one connection is held open, TLS done. It carries one request and is gone, as any
-//! other that may move money.
+//! or its payment is yet to come, a connection for it is held open, TLS done; two where the payment follows the session
+//! at once, since a second one could not be made in that time. Each carries one request and is gone, as any other that
+//! may move money.
 //!
 //! What must never happen is that a line that was dead before becomes a lost answer, which is a doubt about money,
 //! where a new connection would have shown that nothing was sent. So
 //!
-//! - it is renewed before it is as old as what a front end or a router forgets ([`MAX_AGE`]);
-//! - its end is noticed when it comes, and asked for at the kernel once more right before it is used;
+//! - each is renewed before it is as old as what a front end or a router forgets ([`MAX_AGE`]);
+//! - their end is noticed when it comes, and asked for at the kernel once more right before one is used;
 //! - a line that is silent is probed each second and given up after two;
-//! - whatever it did not take of a request goes over a new connection ([`Unanswered::NotTaken`](super::dialer));
-//! - who doubts the connections, or the address that they lead to, closes it as well;
-//! - only a session and its payment use it: they follow an answer of the service or carry no money. A reversal that
+//! - whatever one did not take of a request goes over a new connection ([`Unanswered::NotTaken`](super::dialer));
+//! - who doubts the connections, or the address that they lead to, closes them as well;
+//! - only a session and its payment use them: they follow an answer of the service or carry no money. A reversal that
 //!   comes out of an idle hour has a new one.
 //!
-//! It is closed when no request is expected, so that an idle till holds no connection.
+//! They are closed when no request is expected, so that an idle till holds none.
 
 use std::sync::Mutex;
 use std::task::Poll;
@@ -37,12 +38,13 @@ const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest pause between two attempts.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(16);
 
-/// Holds the connection.
+/// Holds the connections.
 #[derive(Default)]
 pub(super) struct Preconnect {
-    pub(super) ready: Mutex<Option<Connection>>,
-    wanted: watch::Sender<bool>,
-    /// It was taken or closed.
+    /// The oldest first.
+    pub(super) ready: Mutex<Vec<Connection>>,
+    wanted: watch::Sender<usize>,
+    /// One was taken or closed.
     gone: Notify,
 }
 
@@ -53,37 +55,46 @@ impl std::fmt::Debug for Preconnect {
 }
 
 impl Client {
-    /// Whether a session or a payment is to be expected: then a connection for it is held open.
-    pub fn expect_request(&self, is_expected: bool) {
+    /// How many requests for a session or a payment follow as soon as a buyer acts: for so many a connection is held
+    /// open.
+    pub fn expect_requests(&self, count: usize) {
         let wanted = &self.preconnect.wanted;
-        wanted.send_if_modified(|wanted| std::mem::replace(wanted, is_expected) != is_expected);
+        wanted.send_if_modified(|wanted| std::mem::replace(wanted, count) != count);
     }
 
-    /// Holds a connection open while one is wanted. Ends with the runtime.
+    /// Holds as many connections open as are wanted. Ends with the runtime.
     pub async fn keep_preconnected(&self) {
         let preconnect = &self.preconnect;
         let mut wanted = preconnect.wanted.subscribe();
-        while wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        while let Ok(count) = wanted
+            .wait_for(|wanted| *wanted > 0)
+            .await
+            .map(|count| *count)
+        {
+            preconnect.keep_only(count);
             tokio::select! {
-                _ = wanted.wait_for(|wanted| !*wanted) => {}
-                () = preconnect.keep(&self.dialer) => {}
+                _ = wanted.wait_for(|wanted| *wanted != count) => {}
+                () = preconnect.keep(count, &self.dialer) => {}
             }
-            preconnect.close();
+            if *wanted.borrow() == 0 {
+                preconnect.close();
+            }
         }
     }
 }
 
 impl Preconnect {
-    async fn keep(&self, dialer: &Dialer) {
+    async fn keep(&self, count: usize, dialer: &Dialer) {
         let mut pause = MIN_RETRY_INTERVAL;
         loop {
+            self.until_wanting(count).await;
             match dialer.dial().await {
                 Ok(connection) => {
                     connection.watch(&Watch::of_preconnected());
-                    *lock(&self.ready) = Some(connection);
+                    lock(&self.ready).push(connection);
+                    // What has aged has served until the next one was there.
+                    self.keep_only(count);
                     pause = MIN_RETRY_INTERVAL;
-                    // What ages serves until the next one is there.
-                    let _ = tokio::time::timeout(MAX_AGE, self.until_gone()).await;
                 }
                 Err(failure) => {
                     tracing::debug!(error = failure.detail(), "No connection in advance");
@@ -94,49 +105,71 @@ impl Preconnect {
         }
     }
 
-    /// Until it was taken, or its end has come.
-    async fn until_gone(&self) {
-        let ended = std::future::poll_fn(|context| {
-            let mut ready = lock(&self.ready);
-            let polled = ready
-                .as_mut()
-                .map(|connection| connection.poll_end(context));
-            match polled {
-                Some(Poll::Pending) => Poll::Pending,
-                Some(Poll::Ready(())) => {
-                    *ready = None;
-                    Poll::Ready(())
-                }
-                None => Poll::Ready(()),
-            }
-        });
-        tokio::pin!(ended);
+    /// Until there are fewer than `count`, or one has aged.
+    async fn until_wanting(&self, count: usize) {
         loop {
+            let oldest = {
+                let ready = lock(&self.ready);
+                if ready.len() < count {
+                    return;
+                }
+                ready
+                    .first()
+                    .map_or(MAX_AGE, |oldest| oldest.opened_at.elapsed())
+            };
+            let until_aged = tokio::time::sleep(MAX_AGE.saturating_sub(oldest));
             tokio::select! {
-                () = &mut ended => return,
-                // An older notice may be of one that was gone before.
-                () = self.gone.notified() => if lock(&self.ready).is_none() { return },
+                () = self.until_one_ends() => {}
+                () = self.gone.notified() => {}
+                () = until_aged => return,
             }
         }
     }
 
-    /// The connection, if there is one that lives.
-    pub(super) fn take(&self, timeout: Duration) -> Option<Connection> {
-        let connection = lock(&self.ready).take()?;
-        self.gone.notify_one();
-        if connection.opened_at.elapsed() > MAX_AGE * 2 || !connection.is_quiet() {
-            tracing::debug!("A connection that was open in advance has ended");
-            return None;
-        }
-        connection.watch(&Watch::of_request(timeout));
-        note_first(connection.peer.as_slice());
-        Some(connection)
+    /// Until the end of one has come, which is dropped then.
+    async fn until_one_ends(&self) {
+        std::future::poll_fn(|context| {
+            let mut ready = lock(&self.ready);
+            let before = ready.len();
+            ready.retain_mut(|connection| connection.poll_end(context).is_pending());
+            if ready.len() < before {
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
-    /// Where it leads, or whether it still does, is in doubt; or nobody needs it.
-    pub(super) fn close(&self) {
-        if lock(&self.ready).take().is_some() {
+    /// The oldest that lives, if there is one.
+    pub(super) fn take(&self, timeout: Duration) -> Option<Connection> {
+        loop {
+            let connection = {
+                let mut ready = lock(&self.ready);
+                if ready.is_empty() {
+                    return None;
+                }
+                ready.remove(0)
+            };
             self.gone.notify_one();
+            if connection.opened_at.elapsed() < MAX_AGE * 2 && connection.is_quiet() {
+                connection.watch(&Watch::of_request(timeout));
+                note_first(connection.peer.as_slice());
+                return Some(connection);
+            }
+            tracing::debug!("A connection that was open in advance has ended");
         }
+    }
+
+    /// The newest `count`.
+    fn keep_only(&self, count: usize) {
+        let mut ready = lock(&self.ready);
+        let surplus = ready.len().saturating_sub(count);
+        ready.drain(..surplus);
+    }
+
+    /// Where they lead, or whether they still do, is in doubt; or nobody needs them.
+    pub(super) fn close(&self) {
+        lock(&self.ready).clear();
+        self.gone.notify_one();
     }
 }

@@ -94,12 +94,12 @@ fn kept(service: &Service) -> (Arc<Client>, tempfile::TempDir) {
     let client = Arc::new(client(&service.url, folder.path(), None));
     let keeper = client.clone();
     tokio::spawn(async move { keeper.keep_preconnected().await });
-    client.expect_request(true);
+    client.expect_requests(1);
     (client, folder)
 }
 
 fn is_ready(client: &Client) -> bool {
-    crate::base::lock::lock(&client.preconnect.ready).is_some()
+    !crate::base::lock::lock(&client.preconnect.ready).is_empty()
 }
 
 fn reversal() -> Call {
@@ -154,7 +154,7 @@ async fn an_end_that_nobody_has_read_yet_is_noticed() {
         assert!(fate != Idle::Stays);
         service.is_met.notified().await;
         until(|| !connection.is_quiet()).await;
-        *crate::base::lock::lock(&client.preconnect.ready) = Some(connection);
+        crate::base::lock::lock(&client.preconnect.ready).push(connection);
         assert!(
             client.preconnect.take(client.timeout()).is_none(),
             "{fate:?}"
@@ -185,13 +185,31 @@ async fn a_connection_is_held_only_while_a_request_is_expected() {
     let service = service(Idle::Stays).await;
     let (client, _folder) = kept(&service);
     until(|| is_ready(&client)).await;
-    client.expect_request(false);
+    client.expect_requests(0);
     until(|| !is_ready(&client)).await;
     let opened = service.requests().len();
     assert!(answered(&client, &pay()).await.is_ok());
     assert_eq!(service.requests().len(), opened + 1);
-    client.expect_request(true);
+    client.expect_requests(1);
     until(|| is_ready(&client)).await;
+}
+
+#[tokio::test]
+async fn a_session_and_the_payment_that_follows_at_once_have_one_each() {
+    let service = service(Idle::Stays).await;
+    let (client, _folder) = kept(&service);
+    let held = |count| crate::base::lock::lock(&client.preconnect.ready).len() == count;
+    client.expect_requests(2);
+    until(|| held(2)).await;
+    for _ in 0..2 {
+        assert!(answered(&client, &pay()).await.is_ok());
+    }
+    assert_eq!(service.requests()[..2], [1, 1]);
+    until(|| held(2)).await;
+    client.expect_requests(1);
+    until(|| held(1)).await;
+    client.expect_requests(0);
+    until(|| held(0)).await;
 }
 
 #[tokio::test]
@@ -228,7 +246,7 @@ async fn a_line_that_never_connects_leaves_nothing_to_be_taken_and_stays_an_unse
     let client = Arc::new(client(&format!("http://{nobody}"), folder.path(), None));
     let keeper = client.clone();
     tokio::spawn(async move { keeper.keep_preconnected().await });
-    client.expect_request(true);
+    client.expect_requests(1);
     let answer = answered(&client, &pay()).await;
     assert!(matches!(answer, Err(Failure::NotSent { .. })), "{answer:?}");
     assert!(!is_ready(&client));
