@@ -284,7 +284,7 @@ fn check_journal_in_background(parts: &CoreLoopDeps) {
         Err(error) => return parts.shared.note_doubt(error),
     };
     let shared = parts.shared.clone();
-    let checking = spawn("oplati-check", move || match check.run() {
+    let checking = spawn("oplati-check", move || match check.run_until_known() {
         Ok(()) => tracing::info!("The journal was checked and is whole"),
         Err(_) if check.is_ended() => {}
         Err(error) => {

@@ -142,10 +142,21 @@ fn open_journal(
     settings: engine::Settings,
     clock: Clock,
 ) -> Result<(Begun, Result<Reader, NoJournal>), JournalError> {
-    let opened = Journal::open(path).and_then(|journal| {
+    let begin = |journal| {
         let reader = Reader::open(path)?;
-        Ok((Engine::start(settings, journal, clock.now())?, reader))
-    });
+        Ok((
+            Engine::start(settings.clone(), journal, clock.now())?,
+            reader,
+        ))
+    };
+    let opened = match Journal::open(path).and_then(begin) {
+        // A large journal is not checked before it is used, and what a start reads of it may be damaged.
+        Err(error) if error.is_doubt() => {
+            tracing::error!(error = %with_causes(&error), "The journal seems damaged and is checked");
+            Journal::open_doubted(path).and_then(begin)
+        }
+        opened => opened,
+    };
     match opened {
         Ok((engine, reader)) => Ok((Ok(engine), Ok(reader))),
         Err(error @ JournalError::Taken { .. }) => Err(error),

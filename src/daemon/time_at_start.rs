@@ -6,6 +6,7 @@
 //! it answers. A journal without operations of days ago needs no such question.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ use crate::service::Client;
 
 /// What the log calls the question.
 const OPERATION: &str = "start";
+/// Longest pause between two questions: a till sells soon after its line is there.
+const MAX_INTERVAL: Duration = Duration::from_secs(10);
 /// Half of what makes an operation an old one: the till's own clock may be wrong by hours.
 const MIN_AGE: SignedDuration = SignedDuration::from_hours(12);
 
@@ -43,7 +46,7 @@ pub(super) async fn ask(
         failures += 1;
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(retry_interval(failures)) => {}
+            () = tokio::time::sleep(retry_interval(failures).min(MAX_INTERVAL)) => {}
         }
     }
 }

@@ -8,19 +8,23 @@
 //! Nothing is removed from the journal before it is counted, so that the count is exact.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rusqlite::{Connection, InterruptHandle};
 
 use super::doubt::{self, Limit};
 use super::error::reading;
-use super::{JournalError, open_reader};
+use super::{JournalError, Trouble, open_reader};
+use crate::base::error_chain::with_causes;
 use crate::base::lock::lock;
 
 /// A larger file, with its log, is checked in the background: of so much a check takes some ten milliseconds.
 pub(super) const MAX_BYTES_AT_START: u64 = 1024 * 1024;
+/// After a check that the disk did not let come to its end.
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 /// As nice as can be.
 const NICE: i32 = 19;
 
@@ -102,24 +106,45 @@ impl BackgroundCheck {
     pub fn run(&self) -> Result<(), JournalError> {
         give_way();
         let connection = open_reader(&self.path)?;
-        let count = self
+        let counted = self
             .state
-            .interruptible(&connection, || count(&connection, self.last))?;
-        self.state.note_count(count);
+            .interruptible(&connection, || count(&connection, self.last));
         drop(connection);
         let limit = Limit::EndOf(&self.state);
-        match doubt::look_again(&self.path, &limit) {
-            Err(JournalError::Damaged { report, .. }) => {
-                tracing::error!(path = %self.path.display(), %report, "The journal seems damaged and is looked at once more");
+        let looked = counted.and_then(|count| {
+            self.state.note_count(count);
+            doubt::look_again(&self.path, &limit)
+        });
+        match looked {
+            Err(error) if error.is_doubt() || error.trouble() == Trouble::Damaged => {
+                let error = with_causes(&error);
+                tracing::error!(path = %self.path.display(), error, "The journal seems damaged and is looked at once more");
                 match doubt::damage(&self.path, &self.content, &limit)? {
                     Some(report) => Err(JournalError::Damaged {
                         path: self.path.clone(),
                         report,
                     }),
-                    None => Ok(()),
+                    // The disk was at fault.
+                    None => Err(error_of_disk(&self.path, &error)),
                 }
             }
             looked => looked,
+        }
+    }
+
+    /// The same again and again, until it is known whether the journal is whole: a disk may fail for a while.
+    ///
+    /// # Errors
+    /// [`JournalError::Damaged`]; any other once the journal is closed.
+    pub fn run_until_known(&self) -> Result<(), JournalError> {
+        loop {
+            match self.run() {
+                Err(error) if error.trouble() != Trouble::Damaged && !self.is_ended() => {
+                    tracing::warn!(error = %with_causes(&error), "The journal could not be checked, and is checked again");
+                    std::thread::sleep(RETRY_INTERVAL);
+                }
+                known => return known,
+            }
         }
     }
 
@@ -127,6 +152,11 @@ impl BackgroundCheck {
     pub fn is_ended(&self) -> bool {
         self.state.is_ended()
     }
+}
+
+fn error_of_disk(path: &Path, error: &str) -> JournalError {
+    let seen = format!("a second look finds it whole after: {error}");
+    doubt::unread(path, std::io::Error::other(seen))
 }
 
 fn count(connection: &Connection, last: i64) -> Result<u64, JournalError> {

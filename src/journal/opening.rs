@@ -14,6 +14,9 @@ use super::{
     lock, place, quarantine, quota, schema, trouble, wal_index,
 };
 
+/// So many of the newest rows of a large journal are looked up before it is used.
+const MAX_NEWEST_ROWS: u32 = 500;
+
 impl Journal {
     /// Opens the journal, makes it if absent, checks it, and brings it to the present version. A
     /// damaged one is quarantined, and no other is made in its place: an empty journal would take
@@ -22,6 +25,19 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] naming the file; nothing is removed then.
     pub fn open(path: &Path) -> Result<Journal, JournalError> {
+        Journal::open_checking(path, background::MAX_BYTES_AT_START)
+    }
+
+    /// The same, but one of any size is checked whole before it is used: something has met what indicates damage.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_doubted(path: &Path) -> Result<Journal, JournalError> {
+        Journal::open_checking(path, u64::MAX)
+    }
+
+    /// One with more than `most` bytes is left to be checked in the background.
+    fn open_checking(path: &Path, most: u64) -> Result<Journal, JournalError> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(preparing(path))?;
         }
@@ -43,7 +59,7 @@ impl Journal {
         if lock.is_of_crashed() && path.exists() && !quarantine::has_log(path)? {
             tracing::error!(path = %path.display(), "The write-ahead log of a process that crashed is missing: what it held is lost");
         }
-        let (connection, held) = match Journal::open_twice(path) {
+        let (connection, held) = match Journal::open_twice(path, most) {
             Err(JournalError::Damaged { path, report }) => return Err(quarantined(&path, &report)),
             opened => opened.map_err(|error| quota::diagnose(path, error))?,
         };
@@ -61,15 +77,15 @@ impl Journal {
 
     /// Damage that one look has shown is looked for once more, and before and after that the files are read plainly:
     /// a disk that fails looks the same to SQLite.
-    fn open_twice(path: &Path) -> Result<(Connection, Held), JournalError> {
-        match Journal::open_checked(path) {
+    fn open_twice(path: &Path, most: u64) -> Result<(Connection, Held), JournalError> {
+        match Journal::open_checked(path, most) {
             Err(JournalError::Damaged { report, .. }) => {
                 tracing::error!(path = %path.display(), %report, "The journal seems damaged and is looked at once more");
                 doubt::read_files(path)?;
             }
             opened => return opened,
         }
-        let opened = Journal::open_checked(path);
+        let opened = Journal::open_checked(path, most);
         if matches!(opened, Err(JournalError::Damaged { .. })) {
             doubt::read_files(path)?;
         }
@@ -77,7 +93,7 @@ impl Journal {
     }
 
     /// What it takes for damage may be the disk's fault.
-    fn open_checked(path: &Path) -> Result<(Connection, Held), JournalError> {
+    fn open_checked(path: &Path, most: u64) -> Result<(Connection, Held), JournalError> {
         let prepare = preparing(path);
         let open = |source| JournalError::Open {
             path: path.to_owned(),
@@ -98,14 +114,11 @@ impl Journal {
         let log = std::fs::metadata(quarantine::beside(path, "-wal"));
         let log = log.map_or(0, |log| log.len());
         let bytes = content.metadata().map_err(&prepare)?.len() + log;
-        let is_checked = bytes <= background::MAX_BYTES_AT_START;
+        let is_checked = bytes <= most;
         if is_checked {
             check(&connection, path)?;
         } else {
-            // What every use needs.
-            connection
-                .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
-                .map_err(|error| damaged_or(path, error, reading))?;
+            check_newest(&connection, path)?;
         }
         let wal_index = wal_index::fill(path).map_err(&prepare)?;
         let held = Held {
@@ -202,6 +215,41 @@ pub(super) fn damaged_or(
         };
     }
     other(error)
+}
+
+/// What was written last is what a disk loses that acknowledges too early, and what a till asks for: the newest rows
+/// are there, and their identifiers lead to them. An index that has lost one would have it paid again.
+fn check_newest(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let of_sqlite = |error| damaged_or(path, error, reading);
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(of_sqlite)?;
+    if version != schema::VERSION {
+        // It is brought forward first; the check beside the service follows.
+        return Ok(());
+    }
+    let lost = "SELECT COUNT(*) FROM (SELECT seq, id, open, shift, order_number, record FROM operations \
+                NOT INDEXED ORDER BY seq DESC LIMIT ?1) newest \
+                WHERE (SELECT seq FROM operations WHERE id = newest.id) IS NOT newest.seq \
+                OR open = 1 AND NOT EXISTS (SELECT 1 FROM operations INDEXED BY operations_open \
+                WHERE open = 1 AND seq = newest.seq) \
+                OR NOT EXISTS (SELECT 1 FROM operations INDEXED BY operations_shift \
+                WHERE shift = newest.shift AND seq = newest.seq) \
+                OR NOT EXISTS (SELECT 1 FROM operations INDEXED BY operations_order \
+                WHERE order_number = newest.order_number AND seq = newest.seq)";
+    let lost: i64 = connection
+        .query_row(lost, [MAX_NEWEST_ROWS], |row| row.get(0))
+        .map_err(of_sqlite)?;
+    connection
+        .query_row(doubt::NEWEST, [], |_| Ok(()))
+        .map_err(of_sqlite)?;
+    if lost > 0 {
+        return Err(JournalError::Damaged {
+            path: path.to_owned(),
+            report: format!("{lost} of the newest rows are not in each index"),
+        });
+    }
+    Ok(())
 }
 
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), JournalError> {

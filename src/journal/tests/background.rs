@@ -58,6 +58,50 @@ fn its_damage_is_found_and_known_at_the_next_start() {
     ));
 }
 
+/// The disk has acknowledged a page of the index of identifiers, and lost it.
+#[test]
+fn an_identifier_that_its_index_has_lost_is_not_taken_for_a_new_one() {
+    let (_folder, path) = large();
+    let before = std::fs::read(&path).unwrap();
+    let mut journal = reopened(&path);
+    let (mut other, _) = core(Restored::default());
+    begin(&mut journal, &mut other, "p1", 2);
+    drop(journal.close());
+    let after = std::fs::read(&path).unwrap();
+    let pages = before.len() / 4096;
+    let is_lost = |page: usize| {
+        let range = page * 4096..(page + 1) * 4096;
+        let mut bytes = after.clone();
+        bytes[range.clone()].copy_from_slice(&before[range]);
+        std::fs::write(&path, bytes).unwrap();
+        let file = rusqlite::Connection::open(&path).unwrap();
+        let count = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let is_row = count("SELECT COUNT(*) FROM operations NOT INDEXED WHERE +id = 'p1'");
+        let is_found = count("SELECT COUNT(*) FROM operations WHERE id = 'p1'");
+        (is_row, is_found) == (Ok(1), Ok(0))
+    };
+    assert!((1..pages).any(is_lost), "there is such a page");
+    assert!(matches!(
+        open_again(&path),
+        Err(JournalError::Quarantined { .. })
+    ));
+}
+
+#[test]
+fn a_doubted_one_is_checked_whole_before_it_is_used() {
+    let (_folder, path) = large();
+    let journal = reopened(&path);
+    assert!(journal.background_check().unwrap().is_some());
+    drop(journal.close());
+    let journal = loop {
+        match Journal::open_doubted(&path) {
+            Err(JournalError::Taken { .. }) => std::thread::sleep(Duration::from_millis(5)),
+            opened => break opened.unwrap(),
+        }
+    };
+    assert!(journal.background_check().unwrap().is_none());
+}
+
 #[test]
 fn its_check_ends_with_the_journal() {
     let (_folder, path) = large();

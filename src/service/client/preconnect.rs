@@ -17,6 +17,9 @@
 //! - only a session and its payment use them: they follow an answer of the service or carry no money. A reversal that
 //!   comes out of an idle hour has a new one.
 //!
+//! A front end that takes connections and closes them is not asked without end: one that ended without having served
+//! counts as one that did not come about, and the pause before the next grows.
+//!
 //! They are closed when no request is expected, so that an idle till holds none.
 
 use std::sync::Mutex;
@@ -37,6 +40,17 @@ const MAX_AGE: Duration = Duration::from_secs(15);
 const MIN_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest pause between two attempts.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(16);
+
+/// Why another connection is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    /// There are fewer than are wanted.
+    Missing,
+    /// One has aged in peace.
+    Aged,
+    /// The other end has closed one.
+    Ended,
+}
 
 /// Holds the connections.
 #[derive(Default)]
@@ -87,14 +101,20 @@ impl Preconnect {
     async fn keep(&self, count: usize, dialer: &Dialer) {
         let mut pause = MIN_RETRY_INTERVAL;
         loop {
-            self.until_wanting(count).await;
+            match self.until_wanting(count).await {
+                Want::Missing => {}
+                Want::Aged => pause = MIN_RETRY_INTERVAL,
+                Want::Ended => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(MAX_RETRY_INTERVAL);
+                }
+            }
             match dialer.dial().await {
                 Ok(connection) => {
                     connection.watch(&Watch::of_preconnected());
                     lock(&self.ready).push(connection);
                     // What has aged has served until the next one was there.
                     self.keep_only(count);
-                    pause = MIN_RETRY_INTERVAL;
                 }
                 Err(failure) => {
                     tracing::debug!(error = failure.detail(), "No connection in advance");
@@ -105,13 +125,13 @@ impl Preconnect {
         }
     }
 
-    /// Until there are fewer than `count`, or one has aged.
-    async fn until_wanting(&self, count: usize) {
+    /// Until there are fewer than `count`, or one has aged or ended.
+    async fn until_wanting(&self, count: usize) -> Want {
         loop {
             let oldest = {
                 let ready = lock(&self.ready);
                 if ready.len() < count {
-                    return;
+                    return Want::Missing;
                 }
                 ready
                     .first()
@@ -119,9 +139,10 @@ impl Preconnect {
             };
             let until_aged = tokio::time::sleep(MAX_AGE.saturating_sub(oldest));
             tokio::select! {
-                () = self.until_one_ends() => {}
+                biased;
+                () = self.until_one_ends() => return Want::Ended,
                 () = self.gone.notified() => {}
-                () = until_aged => return,
+                () = until_aged => return Want::Aged,
             }
         }
     }

@@ -6,6 +6,8 @@ use super::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Idle {
     Stays,
+    /// Its other end closes it, and so each that follows.
+    AllClosed,
     /// Its other end closes it.
     Closed,
     /// Its other end breaks it off.
@@ -38,7 +40,7 @@ async fn service(fate: Idle) -> Service {
             };
             let (seen, met) = (seen.clone(), met.clone());
             tokio::spawn(async move {
-                if number == 0 && fate != Idle::Stays {
+                if fate == Idle::AllClosed || number == 0 && fate != Idle::Stays {
                     if fate == Idle::Reset {
                         rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))
                             .unwrap();
@@ -178,6 +180,16 @@ async fn a_codec_that_was_closed_gives_the_request_back() {
         Err(dialer::Unanswered::Lost(why)) => panic!("lost: {why}"),
         Ok(_) => panic!("answered"),
     }
+}
+
+#[tokio::test]
+async fn a_front_end_that_closes_each_is_asked_ever_more_seldom() {
+    let service = service(Idle::AllClosed).await;
+    let (client, _folder) = kept(&service);
+    let began = Instant::now();
+    service.until_connected(3).await;
+    assert!(began.elapsed() >= Duration::from_secs(1 + 2));
+    assert!(!is_ready(&client));
 }
 
 #[tokio::test]
