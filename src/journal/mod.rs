@@ -71,8 +71,8 @@ use row::{COLUMNS, parse, read_row};
 const BUSY_WAIT: Duration = Duration::from_secs(2);
 /// Statements that are kept prepared: more than there are.
 const MAX_PREPARED: usize = 64;
-/// Among so many of the last steps the newest time is looked for.
-const MAX_NEWEST_STEPS: u32 = 1000;
+/// So many of the newest rows are looked at for what no index holds.
+const MAX_NEWEST_ROWS: u32 = 500;
 /// Most rows whose age one call of [`Journal::start_aging`] reckons: the core waits for it.
 const MAX_AGED_AT_ONCE: u32 = 2000;
 
@@ -333,16 +333,17 @@ impl Journal {
                 }
             }
         }
-        restored.newest = self.newest_step()?;
+        restored.newest = self.newest_update()?;
         self.restore_witnesses(&mut restored)?;
         Ok(restored)
     }
 
-    /// The newest time that was written: of the last steps, since a clock may have been set back.
-    fn newest_step(&self) -> Result<Option<Timestamp>, JournalError> {
-        let sql = "SELECT MAX(at) FROM (SELECT at FROM (SELECT at FROM history ORDER BY seq DESC LIMIT ?1) UNION ALL \
-                   SELECT at FROM (SELECT at FROM steps ORDER BY seq DESC LIMIT ?1))";
-        self.time(sql, MAX_NEWEST_STEPS)
+    /// The newest time at which an operation was changed last, of those that are new or open: no index holds it, and an
+    /// old one is seldom changed.
+    fn newest_update(&self) -> Result<Option<Timestamp>, JournalError> {
+        let sql = "SELECT MAX(updated_at) FROM (SELECT updated_at FROM operations WHERE open = 1 UNION ALL \
+                   SELECT updated_at FROM (SELECT updated_at FROM operations ORDER BY seq DESC LIMIT ?1))";
+        self.time(sql, MAX_NEWEST_ROWS)
     }
 
     /// When the first operation was changed last.

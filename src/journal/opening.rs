@@ -10,12 +10,9 @@ use super::error::{preparing, reading, writing};
 use super::place::Identity;
 use super::reserve::Reserve;
 use super::{
-    BUSY_WAIT, Count, File, Held, Journal, JournalError, Lock, MAX_PREPARED, background, doubt,
-    lock, place, quarantine, quota, schema, trouble, wal_index,
+    BUSY_WAIT, Count, File, Held, Journal, JournalError, Lock, MAX_NEWEST_ROWS, MAX_PREPARED,
+    background, doubt, lock, place, quarantine, quota, schema, trouble, wal_index,
 };
-
-/// So many of the newest rows of a large journal are looked up before it is used.
-const MAX_NEWEST_ROWS: u32 = 500;
 
 impl Journal {
     /// Opens the journal, makes it if absent, checks it, and brings it to the present version. A
