@@ -34,6 +34,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// So many looks in a row must find damage, as far as there is time for them: a disk that refuses one read in ten
 /// makes some of them find it.
 const CONFIRMING_LOOKS: u32 = 8;
+/// The same in the background, where each looks at a large file from its beginning to its end.
+const CONFIRMING_LOOKS_AT_LEISURE: u32 = 3;
 /// What is read plainly at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// What every use of the journal needs, read by [`Journal::check_content`] too.
@@ -90,9 +92,9 @@ pub(super) fn damage(
     content: &File,
     limit: &Limit<'_>,
 ) -> Result<Option<String>, JournalError> {
-    let deadline = match limit {
-        Limit::Timeout(timeout) => Some(Instant::now() + *timeout),
-        Limit::EndOf(_) => None,
+    let (deadline, looks) = match limit {
+        Limit::Timeout(timeout) => (Some(Instant::now() + *timeout), CONFIRMING_LOOKS),
+        Limit::EndOf(_) => (None, CONFIRMING_LOOKS_AT_LEISURE),
     };
     let read = || {
         read_to_end(content, deadline)
@@ -101,7 +103,7 @@ pub(super) fn damage(
     };
     read()?;
     let mut report = None;
-    for _ in 0..CONFIRMING_LOOKS {
+    for _ in 0..looks {
         match look_again(path, limit) {
             Ok(()) => return Ok(None),
             Err(error @ JournalError::Damaged { .. }) => {

@@ -15,9 +15,6 @@ fn sold_at(sim: &Sim, time: &str) -> Till {
     let journal = rusqlite::Connection::open(till.path(JOURNAL)).unwrap();
     let sql = "UPDATE operations SET created_at = ?1, updated_at = ?1";
     journal.execute(sql, [time]).unwrap();
-    journal
-        .execute("UPDATE history SET at = ?1", [time])
-        .unwrap();
     till
 }
 
