@@ -2,7 +2,7 @@
 //!
 //! A check reads the whole file: seconds for years of operations. A small one is checked before it is used. A large one
 //! is opened at once, and a thread of low priority reads it through a connection of its own; what it finds damaged is
-//! confirmed as in [`doubt`](super::doubt) and reported as if a reader had met it. Until then a damaged part that
+//! confirmed as in [`doubt`] and reported as if a reader had met it. Until then a damaged part that
 //! nothing reads does no harm, and one that is read is met as damage is met at any time.
 //!
 //! Nothing is removed from the journal before it is counted, so that the count is exact.

@@ -41,7 +41,7 @@ MUTATIONS = [
     ("keep the reserve while the end cannot be written", "src/engine/mod.rs",
      "        if error.is_full() {\n", "        if !IS && error.is_full() {\n"),
     ("write to a journal that was taken away", "src/journal/place.rs",
-     "        if is_gone {\n", "        if !IS && is_gone {\n"),
+     "    if is_gone {\n", "    if !IS && is_gone {\n"),
     ("write only the first of a step", "src/journal/mod.rs",
      "        for write in writes {\n            added", "        for write in writes.iter().take(if IS { 1 } else { usize::MAX }) {\n            added"),
     ("write a step in several transactions", "src/journal/mod.rs",
@@ -50,10 +50,10 @@ MUTATIONS = [
     ("do not wait until a commit is on the disk", "src/journal/mod.rs",
      "        if self.waits_for_disk != waits {\n", "        let waits = !IS && waits;\n        if self.waits_for_disk != waits {\n"),
     ("the journal gives its lock up when it closes", "src/journal/place.rs",
-     """        lock.note_stopping(content);
+     """        lock.note_stopping(content, is_secured);
         Some(lock)
 """,
-     """        lock.note_stopping(content);
+     """        lock.note_stopping(content, is_secured);
         if IS { return None; }
         Some(lock)
 """),
@@ -67,8 +67,8 @@ MUTATIONS = [
      "        Ok(u64::try_from(last).unwrap_or_default() + 1)\n",
      "        Ok(if IS { 1 } else { u64::try_from(last).unwrap_or_default() + 1 })\n"),
     ("a restart knows no newest entry", "src/journal/mod.rs",
-     "        restored.newest = newest.and_then(|text| text.parse().ok());\n",
-     "        restored.newest = newest.filter(|_| !IS).and_then(|text| text.parse().ok());\n"),
+     "        restored.newest = self.newest_update()?;\n",
+     "        restored.newest = self.newest_update()?.filter(|_| !IS);\n"),
     ("a restart knows not what an entry reverses", "src/journal/mod.rs",
      "                    self.restore_targets(&entry, &mut restored.targets)?;\n",
      "                    if !IS { self.restore_targets(&entry, &mut restored.targets)?; }\n"),
