@@ -90,5 +90,5 @@ def rows(exe, rounds):
         show = lambda values: f"{median(values) / base:.2f} × (p99 {p99(values) / p99(limit):.1f} ×)"
         table.append((f"scan → first byte of `demandPayment`, {name}", show(ours), show(peers), f"{base / 1e6:.3f} ms"))
         if delay_ms:
-            table.append((f"service's last word → `POST payments`, {name}", f"{median(last_word) / 1e6 / delay_ms / 2:.2f} × two ways", "–", "1 ×"))
+            table.append((f"service's last word → `POST payments`, {name}", f"{median(last_word) / 1e6 / delay_ms / 2:.2f} ×", "–", f"{2 * delay_ms} ms, there and back"))
     return table
