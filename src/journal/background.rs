@@ -104,7 +104,6 @@ impl BackgroundCheck {
     /// # Errors
     /// [`JournalError::Damaged`] if that is confirmed, any other when it could not be looked at.
     pub fn run(&self) -> Result<(), JournalError> {
-        give_way();
         let connection = open_reader(&self.path)?;
         let counted = self
             .state
@@ -137,6 +136,7 @@ impl BackgroundCheck {
     /// # Errors
     /// [`JournalError::Damaged`]; any other once the journal is closed.
     pub fn run_until_known(&self) -> Result<(), JournalError> {
+        give_way();
         loop {
             match self.run() {
                 Err(error) if error.trouble() != Trouble::Damaged && !self.is_ended() => {

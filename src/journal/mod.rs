@@ -267,7 +267,7 @@ impl Journal {
     /// The shift that the newest sale named.
     fn own_shift(&self) -> Result<Option<String>, JournalError> {
         let newest = "seq = (SELECT seq FROM operations WHERE kind = ?1 ORDER BY seq DESC LIMIT 1)";
-        let newest = self.records(newest, &"sale")?.pop();
+        let newest = self.records(newest, &[&"sale"])?.pop();
         Ok(newest.and_then(|record| match record {
             Record::Sale(sale) => sale.request.receipt()?.shift.clone(),
             Record::Entry(_) => None,
@@ -276,16 +276,16 @@ impl Journal {
 
     fn sale_of_payment(&self, payment_id: i64) -> Result<Option<Record>, JournalError> {
         let condition = "payment_id = ?1 AND kind = 'sale'";
-        let mut found = self.records(condition, &payment_id)?;
+        let mut found = self.records(condition, &[&payment_id])?;
         Ok(found.pop())
     }
 
     fn reversals_of(&self, id: &str) -> Result<Vec<ReversalRecord>, JournalError> {
-        Ok(entries(self.records("of = ?1", &id)?))
+        Ok(entries(self.records("of = ?1", &[&id])?))
     }
 
     fn reversals_of_payment(&self, payment_id: i64) -> Result<Vec<ReversalRecord>, JournalError> {
-        let found = self.records("target_payment = ?1 AND kind = 'refund'", &payment_id)?;
+        let found = self.records("target_payment = ?1 AND kind = 'refund'", &[&payment_id])?;
         Ok(entries(found))
     }
 
@@ -293,11 +293,11 @@ impl Journal {
     fn records(
         &self,
         condition: &str,
-        value: &dyn rusqlite::ToSql,
+        values: &[&dyn rusqlite::ToSql],
     ) -> Result<Vec<Record>, JournalError> {
         let sql = format!("SELECT {COLUMNS} FROM operations WHERE {condition} ORDER BY seq");
         let mut query = self.connection.prepare_cached(&sql).map_err(reading)?;
-        let rows = query.query_map([value], read_row).map_err(reading)?;
+        let rows = query.query_map(values, read_row).map_err(reading)?;
         rows.map(|row| parse(&row.map_err(reading)?)).collect()
     }
 
@@ -324,7 +324,7 @@ impl Journal {
             ..Restored::default()
         };
         // A number in the text, and no value that is bound: the index is of those that are open.
-        for record in self.records("open = 1 AND ?1", &true)? {
+        for record in self.records("open = 1", &[])? {
             match record {
                 Record::Sale(sale) => restored.sales.push(*sale),
                 Record::Entry(entry) => {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use reqwest::header::{AGE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::connection::{POOL_IDLE_TIMEOUT, connect_timeout, header_value};
-use super::dialer::{Connection, Unanswered};
+use super::dialer::Unanswered;
 use super::order::{Blame, Errand, watching};
 use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate, is_of_another};
 use crate::base::error_chain::with_causes;
@@ -136,7 +136,7 @@ impl Client {
                 answered => return answered.map_err(Failure::from),
             }
         }
-        let connection: Connection = self.dialer.dial().await?;
+        let connection = self.dialer.dial().await?;
         connection.send(sendable).await.map_err(Failure::from)
     }
 

@@ -201,6 +201,12 @@ fn paid() -> String {
     r#"{"paymentId": 7, "paymentType": 1, "sum": 1.5, "status": 1, "createdDate": "2026-11-24T10:00:00+03:00", "orderNumber": "n-1"}"#.into()
 }
 
+/// An address at which nobody listens.
+async fn nobody() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
 async fn answered(client: &Client, call: &Call) -> Answer {
     client.call(call, "s-1").await.answer
 }
@@ -278,11 +284,7 @@ async fn money_moving_requests_never_ride_on_a_used_connection() {
 
 #[tokio::test]
 async fn what_provably_never_left_is_distinguished() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nobody = nobody().await;
     let folder = tempfile::tempdir().unwrap();
     for url in [
         format!("http://{nobody}"),

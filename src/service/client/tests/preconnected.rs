@@ -249,11 +249,7 @@ async fn connections_in_doubt_take_it_along() {
 
 #[tokio::test]
 async fn a_line_that_never_connects_leaves_nothing_to_be_taken_and_stays_an_unsent_payment() {
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let nobody = nobody().await;
     let folder = tempfile::tempdir().unwrap();
     let client = Arc::new(client(&format!("http://{nobody}"), folder.path(), None));
     let keeper = client.clone();
