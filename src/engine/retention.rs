@@ -58,7 +58,8 @@ impl Retention {
         // "Younger by both" is younger by the earlier one.
         let today = now.wall.min(service.at(now));
         let started = self.note_start(today, now);
-        if now.mono < self.due_at {
+        // What is not counted yet loses nothing yet, and is not done with for a day.
+        if now.mono < self.due_at || !storage.is_counted() {
             return;
         }
         let keep = SignedDuration::from_hours(24 * i64::from(self.days));

@@ -58,6 +58,11 @@ pub trait Storage {
     /// How many operations it holds.
     fn operations(&self) -> u64;
 
+    /// Whether that is known exactly, which a removal waits for.
+    fn is_counted(&self) -> bool {
+        true
+    }
+
     /// Whether a write could begin now; `in_earnest`: whether it reaches the disk.
     ///
     /// # Errors
@@ -147,6 +152,10 @@ impl Storage for Journal {
 
     fn note_damage(&mut self) {
         Journal::note_damage(self);
+    }
+
+    fn is_counted(&self) -> bool {
+        Journal::is_counted(self)
     }
 
     fn secure_log(&mut self) -> Result<(), JournalError> {

@@ -64,6 +64,7 @@ struct Disk {
     has_room: bool,
     /// The file was removed.
     is_gone: bool,
+    is_uncounted: bool,
     /// Its log was removed as well, and cannot be put back so many times.
     unsecurable: u32,
     reserves_used: u32,
@@ -153,6 +154,10 @@ impl Storage for Disk {
         self.journal.operations()
     }
 
+    fn is_counted(&self) -> bool {
+        !self.is_uncounted
+    }
+
     fn look(&mut self, in_earnest: bool) -> Result<(), JournalError> {
         self.looks_in_earnest += u32::from(in_earnest);
         self.look.map_or(Ok(()), |fault| Err(fault.error()))
@@ -219,6 +224,7 @@ fn engine() -> Engine<Disk> {
         faults: VecDeque::new(),
         has_room: true,
         is_gone: false,
+        is_uncounted: false,
         unsecurable: 0,
         reserves_used: 0,
         logs_emptied: 0,

@@ -141,6 +141,12 @@ impl Journal {
         }))
     }
 
+    /// Whether the operations are counted: those of a large journal are counted in the background.
+    pub fn is_counted(&self) -> bool {
+        let counting = self.count.counting.as_ref();
+        counting.is_none_or(|state| state.count().is_some())
+    }
+
     /// How many operations it holds; at most so many until they are counted.
     pub fn operations(&self) -> u64 {
         let Count {
@@ -427,8 +433,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Statement`]; nothing is removed then.
     pub fn purge(&mut self, before: Timestamp, limit: u32) -> Result<u32, JournalError> {
-        let counting = self.count.counting.as_ref();
-        if counting.is_some_and(|state| state.count().is_none()) {
+        if !self.is_counted() {
             return Ok(0);
         }
         let before = rfc3339_ms::text(before);

@@ -15,6 +15,18 @@ fn a_pulse_that_finds_the_journal_gone_touches_nothing_of_it() {
     assert_eq!((disk.logs_emptied, disk.purged.len()), (0, 0));
 }
 
+#[test]
+fn what_is_not_counted_yet_is_looked_at_again_soon_and_not_the_next_day() {
+    let mut engine = with_an_old_sale(0);
+    confirm(&mut engine, now(3));
+    engine.storage.is_uncounted = true;
+    engine.pulse(now(3));
+    assert!(engine.storage().purged.is_empty());
+    engine.storage.is_uncounted = false;
+    engine.pulse(now(60));
+    assert!(!engine.storage().purged.is_empty());
+}
+
 const DAY: u64 = 24 * 3600;
 
 /// A sale of the process before, made by a clock that stood so many seconds off, and aborted.

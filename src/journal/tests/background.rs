@@ -32,8 +32,10 @@ fn it_is_counted_beside_the_service_and_nothing_is_removed_before() {
     let (mut other, _) = core(Restored::default());
     begin(&mut journal, &mut other, "s2", 2);
     let later = now(1_000_000).wall;
+    assert!(!journal.is_counted());
     assert_eq!(journal.purge(later, 10).unwrap(), 0);
     check.run().unwrap();
+    assert!(journal.is_counted());
     assert_eq!(journal.operations(), COPIES + 2);
     assert_eq!(journal.purge(later, 10).unwrap(), 10);
     assert_eq!(journal.operations(), COPIES - 8);
