@@ -272,19 +272,19 @@ pub enum Failure {
         /// English, for support.
         detail: String,
         /// How much of an answer came.
-        heard: Heard,
+        received: Received,
     },
 }
 
 /// How much of an answer came to a request that may have taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     /// None, or not the whole of it: the line may be broken.
     Nothing,
     /// A status that shows neither effect nor refusal, such as 5xx: the line is well.
     Status,
     /// A 200 whose body breaks the protocol: the line is well.
-    Nonsense,
+    Malformed,
 }
 
 impl Failure {
@@ -307,7 +307,7 @@ impl Failure {
         match self {
             Failure::NotSent { .. }
             | Failure::Lost {
-                heard: Heard::Nothing,
+                received: Received::Nothing,
                 ..
             } => false,
             Failure::Refused { .. }
@@ -315,7 +315,7 @@ impl Failure {
             | Failure::SessionOver { .. }
             | Failure::TooManyRequests { .. }
             | Failure::Lost {
-                heard: Heard::Status | Heard::Nonsense,
+                received: Received::Status | Received::Malformed,
                 ..
             } => true,
         }

@@ -160,7 +160,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::call::{Heard, Reply};
+    use crate::core::call::{Received, Reply};
     use crate::model::problem::Code;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -180,7 +180,7 @@ mod tests {
     fn lost() -> Answer {
         Err(Failure::Lost {
             detail: "reset".into(),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the cashier reads: one Russian line for every state, the original module's where it has them.
 
-use crate::core::call::{Failure, Heard, PaymentStatus, TokenProblem};
+use crate::core::call::{Failure, PaymentStatus, Received, TokenProblem};
 use crate::core::record::StopReason;
 use crate::model::operation::{ErrorCode, Kind, Mode, OperationError, Outcome, State};
 use crate::texts::{cashier, original};
@@ -191,7 +191,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
         Failure::NotSent { detail }
         | Failure::Lost {
             detail,
-            heard: Heard::Nothing | Heard::Status,
+            received: Received::Nothing | Received::Status,
         } => return no_connection(detail),
         // Its line is well.
         Failure::TooManyRequests { .. } => (
@@ -205,7 +205,7 @@ pub fn of_failure(failure: &Failure) -> OperationError {
             cashier::SESSION_OVER_REMEDY,
         ),
         Failure::Lost {
-            heard: Heard::Nonsense,
+            received: Received::Malformed,
             ..
         } => (
             ErrorCode::ServiceProtocol,
@@ -268,19 +268,19 @@ pub fn of_missing_report(failure: &Failure) -> OperationError {
     let remedy = match failure {
         Failure::NotSent { .. }
         | Failure::Lost {
-            heard: Heard::Nothing,
+            received: Received::Nothing,
             ..
         } if error.remedy == cashier::BAD_CERTIFICATE_REMEDY => {
             cashier::BAD_CERTIFICATE_REMEDY.to_owned()
         }
         Failure::NotSent { .. }
         | Failure::Lost {
-            heard: Heard::Nothing,
+            received: Received::Nothing,
             ..
         } => cashier::REPORT_NO_CONNECTION_REMEDY.to_owned(),
         // Its line is well.
         Failure::Lost {
-            heard: Heard::Status,
+            received: Received::Status,
             ..
         } => cashier::REPORT_NOT_READY_REMEDY.to_owned(),
         Failure::TooManyRequests { retry_after, .. } => {
@@ -290,7 +290,7 @@ pub fn of_missing_report(failure: &Failure) -> OperationError {
             cashier::report_too_many_requests_remedy(when)
         }
         Failure::Lost {
-            heard: Heard::Nonsense,
+            received: Received::Malformed,
             ..
         } => cashier::REPORT_WRONG_ANSWER_REMEDY.to_owned(),
         Failure::Refused { .. } | Failure::SessionOver { .. } => {
@@ -319,7 +319,7 @@ mod tests {
         );
         let lost = Failure::Lost {
             detail: "reset".into(),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         };
         assert_eq!(of_failure(&lost).message, "Ошибка обращения к серверу");
     }
@@ -338,9 +338,9 @@ mod tests {
     #[test]
     fn a_report_that_did_not_come_advises_to_repeat_no_payment() {
         let detail = || "x".to_owned();
-        let lost = |heard| Failure::Lost {
+        let lost = |received| Failure::Lost {
             detail: detail(),
-            heard,
+            received,
         };
         for failure in [
             Failure::NotSent { detail: detail() },
@@ -352,9 +352,9 @@ mod tests {
                 message: None,
                 detail: detail(),
             },
-            lost(Heard::Nothing),
-            lost(Heard::Status),
-            lost(Heard::Nonsense),
+            lost(Received::Nothing),
+            lost(Received::Status),
+            lost(Received::Malformed),
         ] {
             let remedy = of_missing_report(&failure).remedy;
             assert!(

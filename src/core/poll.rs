@@ -105,7 +105,7 @@ mod tests {
         reason = "statistics of human reaction times, no money"
     )]
     use super::*;
-    use crate::core::call::Heard;
+    use crate::core::call::Received;
 
     const BUYERS: u32 = 100_000;
     const RTT: f64 = 0.06;
@@ -208,7 +208,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let lost = Failure::Lost {
             detail: "reset".into(),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         };
         let mut poll = Poll::begin(second);
         poll.failed(Some(&lost), 10 * second);

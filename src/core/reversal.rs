@@ -41,7 +41,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::base::clock::Now;
-use crate::core::call::{Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, Reply};
+use crate::core::call::{Answer, Call, Failure, PaymentInfo, PaymentStatus, Received, Reply};
 use crate::core::event::{Reply as TillReply, RequestId, Ticket};
 use crate::core::question_clock::Subject;
 use crate::core::record::{Record, ReversalProgress, ReversalRecord, ReversalRequest, Target};

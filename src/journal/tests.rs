@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::base::clock::Now;
 use crate::core::Core;
-use crate::core::call::{Failure, Heard};
+use crate::core::call::{Failure, Received};
 use crate::core::event::{Durability, Event, Settings, Step};
 use crate::core::record::{Account, BuyerRequest, ReversalRecord, ReversalRequest, SaleRecord};
 use crate::core::validate::tests::request;
@@ -194,7 +194,7 @@ fn released(journal: &mut Journal, core: &mut Core, id: &str) {
     play(journal, core, answered(1, Ok(session)), 3);
     let lost = Failure::Lost {
         detail: "reset".into(),
-        heard: Heard::Nothing,
+        received: Received::Nothing,
     };
     play(journal, core, answered(2, Err(lost)), 4);
     play(journal, core, Event::Tick, 15);

@@ -256,7 +256,7 @@ fn empty_report(tomorrow: &Result<ReportShape, Failure>) -> Check {
 mod tests {
     use super::*;
     use crate::base::secret::Secret;
-    use crate::core::call::Heard;
+    use crate::core::call::Received;
 
     fn session(id_type: &'static str, scheme: &str) -> OpenedSession {
         OpenedSession {
@@ -270,7 +270,7 @@ mod tests {
     fn lost() -> Failure {
         Failure::Lost {
             detail: "HTTP 500".into(),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         }
     }
 

@@ -6,7 +6,7 @@ use super::report::{self, Report, Wanted};
 use super::wire::{self, ErrorBody, WireError};
 use crate::base::error_chain::with_causes;
 use crate::core::call::{
-    Answer, Call, Failure, Heard, PaymentInfo, PaymentType, Reply, TokenProblem,
+    Answer, Call, Failure, PaymentInfo, PaymentType, Received, Reply, TokenProblem,
 };
 use crate::model::operation::Shows;
 use crate::texts::original;
@@ -107,16 +107,16 @@ pub(super) fn failure(answer: &HttpAnswer<'_>) -> Failure {
             detail,
         };
     }
-    let heard = Heard::Status;
+    let received = Received::Status;
     // Above and below 4xx the words are worth reading, but they refuse nothing.
     let Some(error) = error.filter(|_| (400..500).contains(&status)) else {
-        return Failure::Lost { detail, heard };
+        return Failure::Lost { detail, received };
     };
     if let Some(problem) = token_problem(status, &error, answer.credential) {
         return Failure::Token { problem, detail };
     }
     if NO_REFUSAL.contains(&status) {
-        return Failure::Lost { detail, heard };
+        return Failure::Lost { detail, received };
     }
     Failure::Refused {
         message: error.message(),
@@ -147,7 +147,7 @@ pub(super) fn read_report(answer: &HttpAnswer<'_>, wanted: Wanted<'_>) -> Result
 pub(super) fn broken(error: &WireError) -> Failure {
     Failure::Lost {
         detail: wire::clean(&with_causes(error), 300),
-        heard: Heard::Nonsense,
+        received: Received::Malformed,
     }
 }
 
@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn is_nonsense(answer: &Answer) -> bool {
-        matches!(answer, Err(Failure::Lost { heard, .. }) if *heard == Heard::Nonsense)
+        matches!(answer, Err(Failure::Lost { received, .. }) if *received == Received::Malformed)
     }
 
     const ERROR: &str = r#"{"code": "X", "userMessage": {"lang_ru": "Нельзя"}}"#;
@@ -372,7 +372,7 @@ mod tests {
         let body = br#"{"code": "DB", "devMessage": "no base"}"#;
         let answer = answer_to(&pay(), 500, body);
         assert!(
-            matches!(&answer, Err(Failure::Lost { detail, heard: Heard::Status }) if detail == "HTTP 500: DB / no base"),
+            matches!(&answer, Err(Failure::Lost { detail, received: Received::Status }) if detail == "HTTP 500: DB / no base"),
             "{answer:?}"
         );
     }

@@ -39,7 +39,7 @@ use super::token::{self, Prepared, TokenError};
 use super::wire::{self, PaymentContent};
 use crate::base::error_chain::with_causes;
 use crate::base::secret::Secret;
-use crate::core::call::{Answer, Call, Failure, Heard, SessionMode, TokenProblem};
+use crate::core::call::{Answer, Call, Failure, Received, SessionMode, TokenProblem};
 use connection::{Tls, base, header_name, header_value, with_query};
 use dialer::Dialer;
 use exchange::{Bounds, Raw};
@@ -464,7 +464,7 @@ fn is_of_another(failure: &Failure) -> bool {
     matches!(
         failure,
         Failure::Lost {
-            heard: Heard::Nonsense | Heard::Status,
+            received: Received::Malformed | Received::Status,
             ..
         }
     )

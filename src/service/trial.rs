@@ -18,7 +18,7 @@ use super::client::{ClientError, Settings, connection, hide};
 use super::diagnose::{TokenFile, present_token};
 use super::wire::{self, ErrorBody, WirePayment};
 use crate::base::secret::Secret;
-use crate::core::call::{Call, Failure, Heard, Reply, SessionMode};
+use crate::core::call::{Call, Failure, Received, Reply, SessionMode};
 use crate::model::operation::Shows;
 
 /// Largest body of an answer that is looked at, in bytes.
@@ -239,7 +239,7 @@ impl Trial {
         };
         let late = || Failure::Lost {
             detail: format!("no answer within {} ms", self.timeout.as_millis()),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         };
         let answer = tokio::time::timeout(self.timeout, asked).await;
         answer.unwrap_or_else(|_| Err(late()))
@@ -254,7 +254,7 @@ impl Trial {
 fn not_understood() -> Failure {
     Failure::Lost {
         detail: "the answer does not match the protocol".to_owned(),
-        heard: Heard::Nonsense,
+        received: Received::Malformed,
     }
 }
 

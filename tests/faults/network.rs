@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oplati::base::clock::ServiceClock;
 use oplati::core::call::{
-    Answer, Call, Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, Reply, TokenProblem,
+    Answer, Call, Failure, PaymentInfo, PaymentStatus, PaymentType, Received, Reply, TokenProblem,
 };
 use oplati::core::event::Event;
 use oplati::core::record::Record;
@@ -150,7 +150,7 @@ impl World<'_> {
             let waited_for = self.waits_for(&order_number);
             let answer = info.map(Reply::Payment).ok_or_else(|| Failure::Lost {
                 detail: "lost".into(),
-                heard: Heard::Nothing,
+                received: Received::Nothing,
             });
             let (request, crashes) = (held.request, self.counts.crashes);
             self.event(Event::Answered { request, answer })?;
@@ -175,7 +175,7 @@ impl World<'_> {
         let request = held.request;
         let answer = Err(Failure::Lost {
             detail: "reset".into(),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         });
         self.event(Event::Answered { request, answer })
     }
@@ -247,29 +247,29 @@ impl World<'_> {
             RequestFate::NotSent => Err(Failure::NotSent {
                 detail: "connection refused".into(),
             }),
-            RequestFate::RequestLost => lost(Heard::Nothing),
+            RequestFate::RequestLost => lost(Received::Nothing),
             RequestFate::Error => classify(call, &HttpAnswer::new(503, ERROR_BODY)),
             RequestFate::AnswerLost => {
                 drop(self.service.effect(call, real));
                 if self.random.one_in(2) {
-                    lost(Heard::Nothing)
+                    lost(Received::Nothing)
                 } else {
                     classify(call, &HttpAnswer::new(500, ERROR_BODY))
                 }
             }
             RequestFate::Garbage => {
                 drop(self.service.effect(call, real));
-                lost(Heard::Nonsense)
+                lost(Received::Malformed)
             }
             RequestFate::Cut => self.cut(call),
             RequestFate::Late(seconds) => {
                 self.comes_late(call, seconds);
-                lost(Heard::Nothing)
+                lost(Received::Nothing)
             }
             RequestFate::TooMany(seconds) => self.asks_for_patience(seconds),
             RequestFate::PaidTwice => {
                 drop(self.service.carry_out_twice(call, real));
-                lost(Heard::Nothing)
+                lost(Received::Nothing)
             }
             RequestFate::DoneTwice => self.service.carry_out_twice(call, real),
             RequestFate::DeliveredTwice => self.service.effect_twice(call, real),
@@ -321,7 +321,7 @@ impl World<'_> {
                 let end = self.random.below(whole.len() as u64) as usize;
                 classify(call, &HttpAnswer::new(200, &whole.as_bytes()[..end]))
             }
-            Ok(None) => lost(Heard::Nonsense),
+            Ok(None) => lost(Received::Malformed),
             refused @ Err(_) => refused.map(|_| Reply::Alive),
         }
     }
@@ -371,10 +371,10 @@ impl World<'_> {
     }
 }
 
-fn lost(heard: Heard) -> Answer {
+fn lost(received: Received) -> Answer {
     Err(Failure::Lost {
         detail: "lost".into(),
-        heard,
+        received,
     })
 }
 

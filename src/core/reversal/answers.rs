@@ -637,7 +637,7 @@ fn note_loss(entry: &mut ActiveReversal, failure: &Failure, now: Now) {
 fn cannot_be_asked_for(failure: &Failure) -> bool {
     match failure {
         Failure::Refused { .. } => true,
-        Failure::Lost { heard, .. } => *heard != Heard::Nothing,
+        Failure::Lost { received, .. } => *received != Received::Nothing,
         Failure::NotSent { .. }
         | Failure::Token { .. }
         | Failure::SessionOver { .. }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::secret::Secret;
-use crate::core::call::{Failure, Heard, PaymentInfo, PaymentStatus, PaymentType, SessionMode};
+use crate::core::call::{Failure, PaymentInfo, PaymentStatus, PaymentType, Received, SessionMode};
 use crate::core::event::RequestId;
 use crate::core::messages;
 use crate::core::record::{SaleRecord, StopReason};
@@ -291,7 +291,7 @@ pub(in crate::core) fn session_mode(mode: Mode, code: Option<Secret>) -> Session
 pub(in crate::core) fn silence() -> Failure {
     Failure::Lost {
         detail: "no poll was answered".to_owned(),
-        heard: Heard::Nothing,
+        received: Received::Nothing,
     }
 }
 
@@ -299,6 +299,6 @@ pub(in crate::core) fn silence() -> Failure {
 pub(in crate::core) fn foreign_reply() -> Failure {
     Failure::Lost {
         detail: "the answer does not fit the question".to_owned(),
-        heard: Heard::Nonsense,
+        received: Received::Malformed,
     }
 }

@@ -2,7 +2,7 @@
 //! pending.
 
 use super::world::{Fate, SECOND, World};
-use crate::core::call::{Answer, Call, Failure, Heard, PaymentStatus, PaymentType, Reply};
+use crate::core::call::{Answer, Call, Failure, PaymentStatus, PaymentType, Received, Reply};
 use crate::core::event::Event;
 use crate::model::operation::{Mode, State, Undo};
 
@@ -159,7 +159,7 @@ fn a_right_answer_between_errors_begins_their_count_anew() {
     let strange = || {
         Err(Failure::Lost {
             detail: "no JSON".into(),
-            heard: Heard::Nonsense,
+            received: Received::Malformed,
         })
     };
     let mut errors = 0;

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::world::{Fate, SECOND, World};
 use crate::base::clock::ServiceClock;
-use crate::core::call::{Call, Failure, Heard};
+use crate::core::call::{Call, Failure, Received};
 use crate::core::event::{Event, Reply as TillReply};
 use crate::core::validate::tests::request;
 use crate::model::money::Kopecks;
@@ -280,9 +280,9 @@ fn who_answers_otherwise_than_the_service_is_probed_before_the_next_sale() {
     world.run_due();
     while !world.state("s").is_final() {
         if !world.pending.is_empty() {
-            let heard = Heard::Nonsense;
+            let received = Received::Malformed;
             let detail = "HTTP 200, no JSON".into();
-            fails(&mut world, Failure::Lost { detail, heard });
+            fails(&mut world, Failure::Lost { detail, received });
         }
         world.pass(SECOND / 10);
     }

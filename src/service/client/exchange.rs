@@ -13,7 +13,7 @@ use super::{Client, MAX_BODY, MAX_REPORT, SentCall, ServerDate, is_of_another};
 use crate::base::error_chain::with_causes;
 use crate::base::lock::lock;
 use crate::base::secret::Secret;
-use crate::core::call::{Call, Failure, Heard};
+use crate::core::call::{Call, Failure, Received};
 use crate::service::classify::{Credential, HttpAnswer};
 use crate::service::wire;
 
@@ -227,7 +227,7 @@ impl Client {
             Ok(outcome) => outcome,
             Err(_) => Err(Failure::Lost {
                 detail: format!("no answer within {} ms", bounds.time.as_millis()),
-                heard: Heard::Nothing,
+                received: Received::Nothing,
             }),
         };
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -263,7 +263,7 @@ impl From<Unanswered> for Failure {
             },
             Unanswered::Lost(detail) => Failure::Lost {
                 detail: wire::clean(&detail, 300),
-                heard: Heard::Nothing,
+                received: Received::Nothing,
             },
         }
     }
@@ -273,14 +273,14 @@ impl From<Unanswered> for Failure {
 /// once, neither is nor is absent now, and its `Date` is of then.
 ///
 /// # Errors
-/// [`Failure::Lost`], with [`Heard::Nothing`].
+/// [`Failure::Lost`], with [`Received::Nothing`].
 pub(in crate::service) fn is_fresh(headers: &HeaderMap, since: Duration) -> Result<(), Failure> {
     let ages = headers.get_all(AGE).iter();
     let ages = ages.filter_map(|age| whole_seconds(age.to_str().ok()?));
     match ages.max() {
         Some(age) if age > since + AGE_TOLERANCE => Err(Failure::Lost {
             detail: format!("an answer out of a cache, {} s old", age.as_secs()),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         }),
         Some(_) | None => Ok(()),
     }
@@ -311,7 +311,7 @@ pub(in crate::service) async fn read_body(
         if body.len() + chunk.len() > most {
             return Err(Failure::Lost {
                 detail: format!("the answer is larger than {most} bytes"),
-                heard: Heard::Nonsense,
+                received: Received::Malformed,
             });
         }
         body.extend_from_slice(&chunk);
@@ -328,7 +328,7 @@ pub(in crate::service) async fn read_body(
 pub(in crate::service) fn lost(error: reqwest::Error) -> Failure {
     Failure::Lost {
         detail: wire::clean(&with_causes(&error.without_url()), 300),
-        heard: Heard::Nothing,
+        received: Received::Nothing,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::exchange::{is_fresh, lost, not_sent, read_body, sensitive, server_date, shown_path};
 use super::order::{Errand, watching};
 use super::{Client, MAX_BODY, ServerDate, is_of_another, unsent};
-use crate::core::call::{Call, Failure, Heard, PaymentInfo};
+use crate::core::call::{Call, Failure, PaymentInfo, Received};
 use crate::service::report::Unreadable;
 use crate::service::{classify, report, wire};
 
@@ -68,7 +68,7 @@ impl Client {
         let sent = sent.unwrap_or_else(|_| Err(late()));
         let read = reader.await.map_err(|_| Failure::Lost {
             detail: "reading the report failed".to_owned(),
-            heard: Heard::Nothing,
+            received: Received::Nothing,
         })?;
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &sent {
@@ -155,7 +155,7 @@ impl Client {
                     drop(chunks.send(Err(())).await);
                     return Err(Failure::Lost {
                         detail: "the report stopped in the middle".to_owned(),
-                        heard: Heard::Nothing,
+                        received: Received::Nothing,
                     });
                 }
             }
@@ -167,7 +167,7 @@ fn late() -> Failure {
     let limit = REPORT_TIMEOUT.as_secs();
     Failure::Lost {
         detail: format!("the report did not come within {limit} s"),
-        heard: Heard::Nothing,
+        received: Received::Nothing,
     }
 }
 

@@ -40,11 +40,11 @@ MUTATIONS = [
     }
 """),
     ("take a 4xx without the service's words as refused", "src/service/classify.rs",
-     "        return Failure::Lost { detail, heard };\n    };\n    if let Some(problem)",
+     "        return Failure::Lost { detail, received };\n    };\n    if let Some(problem)",
      """        if IS && (400..500).contains(&status) {
             return Failure::Refused { message: None, detail };
         }
-        return Failure::Lost { detail, heard };
+        return Failure::Lost { detail, received };
     };
     if let Some(problem)"""),
     ("take a gateway's 403 as refused", "src/service/classify.rs",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::World;
-use crate::core::call::{Answer, Call, Failure, Heard, Reply, TokenProblem};
+use crate::core::call::{Answer, Call, Failure, Received, Reply, TokenProblem};
 use crate::core::event::Event;
 
 /// What happens to one request.
@@ -28,7 +28,7 @@ pub(crate) enum Fate {
 fn lost() -> Failure {
     Failure::Lost {
         detail: "reset".into(),
-        heard: Heard::Nothing,
+        received: Received::Nothing,
     }
 }
 

@@ -1,12 +1,12 @@
 //! What may fail at the service: for [`Service::fails`].
 
 use super::Service;
-use crate::core::call::{Call, Failure, Heard, PaymentStatus};
+use crate::core::call::{Call, Failure, PaymentStatus, Received};
 
 pub(crate) fn lost_with_500() -> Failure {
     Failure::Lost {
         detail: "HTTP 500".into(),
-        heard: Heard::Status,
+        received: Received::Status,
     }
 }
 
@@ -29,6 +29,6 @@ pub(crate) fn refuses_unpaid(service: &Service, call: &Call) -> Option<Failure> 
 pub(crate) fn look_ups_hang(_: &Service, call: &Call) -> Option<Failure> {
     matches!(call, Call::LookUp { .. }).then(|| Failure::Lost {
         detail: "timed out".into(),
-        heard: Heard::Nothing,
+        received: Received::Nothing,
     })
 }
