@@ -31,9 +31,9 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         return Ok(check_files(context, &loaded));
     }
     let read = if found {
-        context.tongue.say(technician::CHECK_READ_FROM)
+        context.language.text(technician::CHECK_READ_FROM)
     } else {
-        context.tongue.say(technician::CHECK_NO_FILE)
+        context.language.text(technician::CHECK_NO_FILE)
     };
     let rows: Vec<Vec<String>> = loaded
         .lines
@@ -48,10 +48,10 @@ pub(super) fn run(context: &Context) -> Result<u8, CliError> {
         })
         .collect();
     let headings = [
-        context.tongue.say(technician::HEADING_SECTION),
-        context.tongue.say(technician::HEADING_KEY),
-        context.tongue.say(technician::HEADING_VALUE),
-        context.tongue.say(technician::HEADING_ORIGIN),
+        context.language.text(technician::HEADING_SECTION),
+        context.language.text(technician::HEADING_KEY),
+        context.language.text(technician::HEADING_VALUE),
+        context.language.text(technician::HEADING_ORIGIN),
     ];
     let text = format!("{read} {}\n\n{}", path.display(), table(&headings, &rows));
     context.print(&text)?;

@@ -34,10 +34,12 @@ pub(super) fn run(context: &Context, args: &ConfigureArgs) -> Result<u8, CliErro
     let edited = edit(&context.root, &changes, args.try_only)?;
     let path = context.paths.config();
     let result = match (args.try_only, edited) {
-        (true, _) => context.tongue.say(technician::CONFIGURE_ALLOWED),
-        (false, Edited::Closed) => context.tongue.say(technician::CONFIGURE_WRITTEN_AND_CLOSED),
-        (false, Edited::Changed) => context.tongue.say(technician::CONFIGURE_WRITTEN),
-        (false, Edited::Unchanged) => context.tongue.say(technician::CONFIGURE_UNCHANGED),
+        (true, _) => context.language.text(technician::CONFIGURE_ALLOWED),
+        (false, Edited::Closed) => context
+            .language
+            .text(technician::CONFIGURE_WRITTEN_AND_CLOSED),
+        (false, Edited::Changed) => context.language.text(technician::CONFIGURE_WRITTEN),
+        (false, Edited::Unchanged) => context.language.text(technician::CONFIGURE_UNCHANGED),
     };
     let text = format!("{}: {result}", path.display());
     context.print(&text)?;

@@ -98,7 +98,7 @@ async fn list(context: &Context) -> Result<u8, CliError> {
         let value = serde_json::json!({"nodes": nodes, "devices": device_table});
         return print_json(context, &value);
     }
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     let text = if nodes.is_empty() {
         say(technician::LIST_NOTHING).into_owned()
     } else {
@@ -112,7 +112,7 @@ async fn list(context: &Context) -> Result<u8, CliError> {
     };
     print(context, &heading)?;
     if let Some(devices) = device_table.filter(|devices| !devices.is_empty()) {
-        return print(context, &devices_table(context.tongue, &devices));
+        return print(context, &devices_table(context.language, &devices));
     }
     Ok(exit_code::OK)
 }
@@ -154,11 +154,11 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
         name: candidate.name(),
         kind: known.map(|(kind, _, _)| kind),
         profile: known.map(|(_, id, _)| id.clone()),
-        why: known.map(|(_, _, why)| context.tongue.say(why.text())),
+        why: known.map(|(_, _, why)| context.language.text(why.text())),
         access: if access::is_allowed(&candidate.node) {
-            context.tongue.say(technician::LIST_ACCESS)
+            context.language.text(technician::LIST_ACCESS)
         } else {
-            context.tongue.say(technician::LIST_NO_ACCESS)
+            context.language.text(technician::LIST_NO_ACCESS)
         },
         holder: access::holder(&candidate.node),
         links,
@@ -166,7 +166,7 @@ fn listed(context: &Context, registry: &Registry, root: &Path, candidate: &Candi
 }
 
 fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     let headings = [
         say(technician::HEADING_NODE),
         Cow::Borrowed("vid:pid"),
@@ -200,8 +200,8 @@ fn nodes_table(context: &Context, nodes: &[Listed]) -> String {
 
 fn kind_in(context: &Context, kind: Option<&'static str>) -> Cow<'static, str> {
     match kind {
-        Some("display") => context.tongue.say(technician::LIST_DISPLAY),
-        Some(_) => context.tongue.say(technician::LIST_SCANNER),
+        Some("display") => context.language.text(technician::LIST_DISPLAY),
+        Some(_) => context.language.text(technician::LIST_SCANNER),
         None => "—".into(),
     }
 }
@@ -228,9 +228,10 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
             };
             let origin = match registry.origin(profile.id()) {
                 Some(Origin::File(path)) => path.display().to_string(),
-                Some(Origin::BuiltIn) | None => {
-                    context.tongue.say(technician::LIST_BUILT_IN).into_owned()
-                }
+                Some(Origin::BuiltIn) | None => context
+                    .language
+                    .text(technician::LIST_BUILT_IN)
+                    .into_owned(),
             };
             ProfileLine {
                 id: profile.id().to_owned(),
@@ -246,7 +247,7 @@ fn profiles(context: &Context) -> Result<u8, CliError> {
         let value = serde_json::json!({"profiles": lines});
         return print_json(context, &value);
     }
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     let headings = [
         say(technician::HEADING_PROFILE),
         say(technician::HEADING_KIND),
@@ -304,7 +305,7 @@ fn bind(context: &Context, port: &Path, id: &str) -> Result<u8, CliError> {
     print(context, rule.trim_end())?;
     let (word, path) = (candidate.mode.word(), format!("/dev/oplati/{id}"));
     let what_next = technician::list_rule_next(id, path, word);
-    context.output.note(&context.tongue.say(what_next));
+    context.output.note(&context.language.text(what_next));
     Ok(exit_code::OK)
 }
 

@@ -111,7 +111,7 @@ fn warn_of_begun(context: &Context, id: &str, error: &TillError) {
         error,
         TillError::Lost(_) | TillError::Unreadable(_) | TillError::NotRunning { .. }
     ) {
-        let text = context.tongue.say(technician::FOLLOW_BEGUN);
+        let text = context.language.text(technician::FOLLOW_BEGUN);
         context.output.note(&format!("{text} {id}"));
     }
 }
@@ -171,7 +171,7 @@ async fn changed(
                 return answer;
             }
             () = tokio::time::sleep(CLOCK) => {
-                let unit = context.tongue.say(technician::FOLLOW_SECONDS);
+                let unit = context.language.text(technician::FOLLOW_SECONDS);
                 context.output.status(&format!("          … {} {unit}", began.elapsed().as_secs()));
             }
         }
@@ -197,7 +197,7 @@ async fn abort(
     };
     let operation = tokio::select! {
         operation = ended => operation.inspect_err(|_| {
-            let text = context.tongue.say(technician::FOLLOW_ABORT_NOT_CONFIRMED);
+            let text = context.language.text(technician::FOLLOW_ABORT_NOT_CONFIRMED);
             context.output.note(&format!("{text} {id}"));
         })?,
         () = stop.received() => {
@@ -236,7 +236,7 @@ async fn leave(
     context.output.clear_status();
     let path = format!("/v1/operations/{id}/abort");
     let aborted = till.ask::<Operation>(Method::POST, &path, None).await;
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     let ended = |state| matches!(state, State::Cancelled | State::Failed);
     let is_undone = aborted
         .as_ref()
@@ -309,6 +309,6 @@ fn report(context: &Context, operation: &Operation) {
         && context.output.is_watched()
         && let Ok(code) = QrCode::new(text.as_bytes())
     {
-        context.output.qr(context.tongue, &code);
+        context.output.qr(context.language, &code);
     }
 }

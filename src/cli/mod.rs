@@ -136,7 +136,7 @@ struct Context {
     paths: Paths,
     root: PathBuf,
     output: Output,
-    tongue: UiLanguage,
+    language: UiLanguage,
 }
 
 /// Why a verb failed, for standard error.
@@ -198,10 +198,12 @@ impl CliError {
     }
 
     /// One action that helps.
-    fn hint(&self, tongue: UiLanguage) -> Option<Cow<'static, str>> {
+    fn hint(&self, language: UiLanguage) -> Option<Cow<'static, str>> {
         match self {
-            CliError::Till(error) => error.hint(tongue),
-            CliError::NoWindowProgram(_) => Some(tongue.say(technician::DISPLAY_NO_WINDOW_PROGRAM)),
+            CliError::Till(error) => error.hint(language),
+            CliError::NoWindowProgram(_) => {
+                Some(language.text(technician::DISPLAY_NO_WINDOW_PROGRAM))
+            }
             CliError::Config(_)
             | CliError::Edit(_)
             | CliError::Journal(_)
@@ -228,7 +230,7 @@ pub fn main() -> ExitCode {
         paths: Paths::below(&cli.root),
         root: cli.root,
         output: Output::new(cli.json),
-        tongue: UiLanguage::of_environment(),
+        language: UiLanguage::of_environment(),
     };
     run(&context, cli.verb).into()
 }
@@ -287,7 +289,7 @@ fn run(context: &Context, verb: Verb) -> u8 {
     };
     outcome.unwrap_or_else(|error| {
         let code = context.fail(&error, error.exit_code());
-        if let Some(hint) = error.hint(context.tongue) {
+        if let Some(hint) = error.hint(context.language) {
             context.output.note(&hint);
         }
         code
@@ -333,7 +335,7 @@ impl Context {
 
     /// A remark in the language of the environment.
     fn remark(&self, text: technician::Text) {
-        self.output.note(&self.tongue.say(text));
+        self.output.note(&self.language.text(text));
     }
 
     /// The exit code of what runs until it is stopped.

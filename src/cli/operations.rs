@@ -94,7 +94,7 @@ pub(super) async fn list(context: &Context, args: ListArgs) -> Result<u8, CliErr
         match next {
             Some(next) if args.all => before = Some(next),
             Some(next) => {
-                let more = context.tongue.say(technician::OPERATIONS_MORE);
+                let more = context.language.text(technician::OPERATIONS_MORE);
                 context.output.note(&format!("{more} --before {next}"));
                 return Ok(exit_code::OK);
             }
@@ -128,7 +128,7 @@ async fn list_page(
     let page: Page = serde_json::from_value(value).map_err(TillError::Unreadable)?;
     if !context.output.json {
         let rows: Vec<Vec<String>> = page.operations.iter().map(row).collect();
-        let say = |text| context.tongue.say(text);
+        let say = |text| context.language.text(text);
         let headings = [
             say(technician::HEADING_TIME),
             say(technician::HEADING_OPERATION),
@@ -244,7 +244,7 @@ fn show_queue(context: &Context, items: &[QueueItem]) -> Result<(), CliError> {
     if context.output.json {
         return context.print_json(&json!({"items": items}));
     }
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     if items.is_empty() {
         return context.print(&say(technician::OPERATIONS_QUEUE_EMPTY));
     }
@@ -264,8 +264,8 @@ fn show_queue(context: &Context, items: &[QueueItem]) -> Result<(), CliError> {
 fn queue_row(context: &Context, item: &QueueItem) -> Vec<String> {
     let next = match (item.set_aside, item.next_try) {
         (true, _) => context
-            .tongue
-            .say(technician::OPERATIONS_WAITS_FOR_PERSON)
+            .language
+            .text(technician::OPERATIONS_WAITS_FOR_PERSON)
             .into_owned(),
         (false, Some(at)) => time(at),
         (false, None) => String::new(),

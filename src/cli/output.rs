@@ -52,12 +52,12 @@ impl Output {
     /// A QR code among the remarks: dark on light by explicit colours, whatever the terminal's own are. Where colours
     /// mean nothing, a terminal is taken to be light on dark. What has no room would be folded, and nobody's phone
     /// reads that.
-    pub(super) fn qr(self, tongue: UiLanguage, code: &QrCode) {
+    pub(super) fn qr(self, language: UiLanguage, code: &QrCode) {
         let picture = terminal_qr(code, has_colours());
         let needed = code.width() + QUIET_ZONES;
         let room = columns(io::stderr());
         if Charset::of_environment() != Charset::Utf8 || room.is_some_and(|room| room < needed) {
-            let why = tongue.say(technician::OUTPUT_NO_PLACE_FOR_QR);
+            let why = language.text(technician::OUTPUT_NO_PLACE_FOR_QR);
             self.note(&format!("{why} {needed}"));
             return;
         }

@@ -141,7 +141,7 @@ fn already(context: &Context, same: &Operation) -> String {
         .to_datetime(same.created_at)
         .strftime("%H:%M");
     let (id, amount, message) = (&same.id, same.amount, &same.message);
-    let text = context.tongue.say(technician::REFUND_AGAIN);
+    let text = context.language.text(technician::REFUND_AGAIN);
     format!("{amount}, {at}, {id}: {message}. {text}")
 }
 

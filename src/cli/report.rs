@@ -54,13 +54,13 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
         context.print_json(&found)?;
         return Ok(code);
     }
-    let say = |text| context.tongue.say(text);
-    let mut text = totals(&found, context.tongue);
+    let say = |text| context.language.text(text);
+    let mut text = totals(&found, context.language);
     if found.differences.is_empty() {
         text.push_str(&say(technician::REPORT_NO_DIFFERENCES));
     } else {
         text.push_str("\n\n");
-        text.push_str(&differences(&found.differences, context.tongue));
+        text.push_str(&differences(&found.differences, context.language));
     }
     context.print(&text)?;
     if found.more_differences > 0 {
@@ -73,8 +73,8 @@ pub(super) async fn reconcile(context: &Context, args: ShiftArgs) -> Result<u8, 
 }
 
 /// What till and service count of each kind of operation.
-fn totals(found: &Reconciliation, tongue: UiLanguage) -> String {
-    let say = |text| tongue.say(text);
+fn totals(found: &Reconciliation, language: UiLanguage) -> String {
+    let say = |text| language.text(text);
     let row = |title: Text, till: Total, service: Total| {
         vec![
             say(title).into_owned(),
@@ -123,8 +123,8 @@ fn totals(found: &Reconciliation, tongue: UiLanguage) -> String {
     table(&headings, &rows)
 }
 
-fn differences(differences: &[Difference], tongue: UiLanguage) -> String {
-    let say = |text| tongue.say(text);
+fn differences(differences: &[Difference], language: UiLanguage) -> String {
+    let say = |text| language.text(text);
     let rows: Vec<Vec<String>> = differences.iter().map(difference).collect();
     let headings = [
         say(technician::HEADING_DIFFERENCE),

@@ -94,7 +94,7 @@ pub(super) fn run(context: &Context, args: &SelftestArgs) -> Result<u8, CliError
         })?;
         context.output.note(&format!(
             "{}: {}",
-            context.tongue.say(technician::SELFTEST_SAVED),
+            context.language.text(technician::SELFTEST_SAVED),
             path.display()
         ));
     }
@@ -154,7 +154,7 @@ fn report(ground: &Environment, checks: &[Check], code: u8, elapsed_ms: u64) -> 
 }
 
 fn print_checks(context: &Context, checks: &[Check]) -> Result<(), CliError> {
-    let shown = |text: &Text| printable(context.tongue.of_text(text));
+    let shown = |text: &Text| printable(context.language.text_ref(text));
     let width = context.output.width();
     let mut lines = Vec::new();
     for group in Group::ALL {
@@ -166,26 +166,26 @@ fn print_checks(context: &Context, checks: &[Check]) -> Result<(), CliError> {
             lines.push(shown(&group.title()));
         }
         for check in of_group {
-            lines.extend(lines_of(context.tongue, check, width));
+            lines.extend(lines_of(context.language, check, width));
         }
     }
     context.print(&lines.join("\n"))
 }
 
 /// A check's lines: what was found, and below it what does not fit and what to do.
-fn lines_of(tongue: UiLanguage, check: &Check, width: Option<usize>) -> Vec<String> {
+fn lines_of(language: UiLanguage, check: &Check, width: Option<usize>) -> Vec<String> {
     let subject = check.subject.as_deref();
     let subject = subject
         .map(|subject| format!("{subject}: "))
         .unwrap_or_default();
-    let title = tongue.of_text(&check.title);
+    let title = language.text_ref(&check.title);
     // Several faults of oplati.conf are several lines.
-    let mut detail = tongue.of_text(&check.detail).lines();
+    let mut detail = language.text_ref(&check.detail).lines();
     let first = detail.next().unwrap_or_default();
     let remedy = check
         .remedy
         .iter()
-        .map(|remedy| format!("→ {}", tongue.of_text(remedy)));
+        .map(|remedy| format!("→ {}", language.text_ref(remedy)));
     let texts = std::iter::once(format!("{subject}{title}: {first}"))
         .chain(detail.map(str::to_owned))
         .chain(remedy);
@@ -198,18 +198,18 @@ fn lines_of(tongue: UiLanguage, check: &Check, width: Option<usize>) -> Vec<Stri
         .collect();
     if let Some(first) = lines.first_mut() {
         let text = first.trim_start();
-        *first = format!("  {} {text}", word(tongue, check.result));
+        *first = format!("  {} {text}", word(language, check.result));
     }
     lines
 }
 
 /// All of one width, so that titles stand in a column.
-fn word(tongue: UiLanguage, verdict: Verdict) -> Cow<'static, str> {
+fn word(language: UiLanguage, verdict: Verdict) -> Cow<'static, str> {
     match verdict {
-        Verdict::Pass => tongue.say(technician::SELFTEST_OK),
+        Verdict::Pass => language.text(technician::SELFTEST_OK),
         Verdict::Skipped => "[  --  ]".into(),
-        Verdict::Warn => tongue.say(technician::SELFTEST_WARN),
-        Verdict::Fail => tongue.say(technician::SELFTEST_FAIL),
+        Verdict::Warn => language.text(technician::SELFTEST_WARN),
+        Verdict::Fail => language.text(technician::SELFTEST_FAIL),
     }
 }
 
@@ -223,7 +223,7 @@ fn sum_up(context: &Context, checks: &[Check], elapsed_ms: u64) -> Result<(), Cl
     let (passed, warned) = (count(Verdict::Pass), count(Verdict::Warn));
     let (failed, skipped) = (count(Verdict::Fail), count(Verdict::Skipped));
     let line = technician::selftest_sum(failed, elapsed_ms, passed, skipped, warned);
-    let line = context.tongue.say(line);
+    let line = context.language.text(line);
     context.print(&format!("\n{line}"))
 }
 

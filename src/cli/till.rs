@@ -88,18 +88,18 @@ impl TillError {
     }
 
     /// One action that helps.
-    pub(super) fn hint(&self, tongue: UiLanguage) -> Option<Cow<'static, str>> {
+    pub(super) fn hint(&self, language: UiLanguage) -> Option<Cow<'static, str>> {
         match self {
             TillError::NotRunning {
                 holder: Some(pid), ..
-            } => Some(tongue.say(technician::till_elsewhere(pid))),
+            } => Some(language.text(technician::till_elsewhere(pid))),
             TillError::NotRunning { guessed: true, .. } => {
-                Some(tongue.say(technician::TILL_NOT_RUNNING_OR_ELSEWHERE))
+                Some(language.text(technician::TILL_NOT_RUNNING_OR_ELSEWHERE))
             }
             TillError::NotRunning { guessed: false, .. } => {
-                Some(tongue.say(technician::TILL_NOT_RUNNING))
+                Some(language.text(technician::TILL_NOT_RUNNING))
             }
-            TillError::NoPermission { .. } => Some(tongue.say(technician::TILL_NO_PERMISSION)),
+            TillError::NoPermission { .. } => Some(language.text(technician::TILL_NO_PERMISSION)),
             TillError::Problem { .. }
             | TillError::Lost(_)
             | TillError::Unreadable(_)

@@ -37,7 +37,7 @@ impl UiLanguage {
     }
 
     /// The language of a text that fits.
-    pub(super) fn say(self, text: Text) -> Cow<'static, str> {
+    pub(super) fn text(self, text: Text) -> Cow<'static, str> {
         match self {
             UiLanguage::Russian => text.ru,
             UiLanguage::English => text.en,
@@ -45,7 +45,7 @@ impl UiLanguage {
     }
 
     /// The same of a text that is kept.
-    pub(super) fn of_text(self, text: &Text) -> &str {
+    pub(super) fn text_ref(self, text: &Text) -> &str {
         match self {
             UiLanguage::Russian => &text.ru,
             UiLanguage::English => &text.en,
@@ -53,17 +53,17 @@ impl UiLanguage {
     }
 
     /// The text that a table has for a word of the API; an unknown word stands as it is.
-    pub(super) fn say_word(self, texts: &[(&str, Text)], word: &str) -> String {
+    pub(super) fn text_of_word(self, texts: &[(&str, Text)], word: &str) -> String {
         let known = texts.iter().find(|(known, _)| *known == word);
         known
-            .map_or(word, |(_, text)| self.of_text(text))
+            .map_or(word, |(_, text)| self.text_ref(text))
             .to_owned()
     }
 }
 
 /// A device's state for a person; an unknown word stands as it is.
-pub(super) fn device_state(tongue: UiLanguage, word: &str) -> String {
-    super::output::printable(&tongue.say_word(&DEVICE_STATES, word))
+pub(super) fn device_state(language: UiLanguage, word: &str) -> String {
+    super::output::printable(&language.text_of_word(&DEVICE_STATES, word))
 }
 
 const DEVICE_STATES: [(&str, Text); 9] = [

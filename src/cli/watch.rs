@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
     let mut printer = Printer {
         context,
         only,
-        view: View::new(context.tongue),
+        view: View::new(context.language),
     };
     context.remark(technician::WATCH_BEGINS);
     loop {
@@ -49,7 +49,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         };
         if let Ok(Some(message)) = message {
             if let Some(count) = missed(last.as_deref(), message.id.as_deref()) {
-                context.output.note(&gap(context.tongue, count));
+                context.output.note(&gap(context.language, count));
             }
             last = message.id.clone().or(last);
             printer.event(&message)?;
@@ -75,7 +75,7 @@ pub(super) async fn run(context: &Context, only: Option<&str>) -> Result<u8, Cli
         }
         context
             .output
-            .note(&back(context.tongue, restarted, lost.elapsed()));
+            .note(&back(context.language, restarted, lost.elapsed()));
     }
 }
 
@@ -117,8 +117,8 @@ fn missed(last: Option<&str>, id: Option<&str>) -> Option<u64> {
         .filter(|count| *count > 0)
 }
 
-fn gap(tongue: UiLanguage, count: u64) -> String {
-    tongue.say(technician::watch_missed(count)).into_owned()
+fn gap(language: UiLanguage, count: u64) -> String {
+    language.text(technician::watch_missed(count)).into_owned()
 }
 
 /// What distinguishes one process of the daemon from the next.
@@ -127,14 +127,14 @@ async fn started_at(till: &Till) -> Option<String> {
     Some(health.ok()?.get("started_at")?.as_str()?.to_owned())
 }
 
-fn back(tongue: UiLanguage, restarted: bool, lost: Duration) -> String {
+fn back(language: UiLanguage, restarted: bool, lost: Duration) -> String {
     let seconds = lost.as_secs();
     let text = if restarted {
         technician::watch_restarted(seconds)
     } else {
         technician::watch_back(seconds)
     };
-    tongue.say(text).into_owned()
+    language.text(text).into_owned()
 }
 
 /// Most bytes of a code that is handed in: none that a scanner reads is as long.
@@ -166,7 +166,7 @@ pub(super) async fn scan(context: &Context, text: String) -> Result<u8, CliError
     let answer: Value = till
         .ask(Method::POST, "/v1/scans", Some(json!({"text": text})))
         .await?;
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     context.print_either(&answer, || {
         match answer.get("used_by").and_then(Value::as_str) {
             Some(id) => format!("{} {id}", say(technician::WATCH_CODE_TAKEN)),

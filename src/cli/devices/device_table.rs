@@ -30,8 +30,8 @@ pub(super) struct Attended {
 }
 
 /// A row for each device; below it what is too long for a column.
-pub(super) fn devices_table(tongue: UiLanguage, devices: &[Attended]) -> String {
-    let say = |text| tongue.say(text);
+pub(super) fn devices_table(language: UiLanguage, devices: &[Attended]) -> String {
+    let say = |text| language.text(text);
     let headings = [
         say(technician::HEADING_NAME),
         say(technician::HEADING_STATE),
@@ -42,18 +42,18 @@ pub(super) fn devices_table(tongue: UiLanguage, devices: &[Attended]) -> String 
         say(technician::HEADING_FRAMES),
         say(technician::HEADING_RECONNECTS),
     ];
-    let rows: Vec<Vec<String>> = devices.iter().map(|device| row(tongue, device)).collect();
+    let rows: Vec<Vec<String>> = devices.iter().map(|device| row(language, device)).collect();
     let rows = table(&headings, &rows);
     let mut rows = rows.lines();
     let mut lines: Vec<String> = rows.next().map(str::to_owned).into_iter().collect();
     for (row, device) in rows.zip(devices) {
         lines.push(row.to_owned());
-        lines.extend(below(tongue, device));
+        lines.extend(below(language, device));
     }
     lines.join("\n")
 }
 
-fn row(tongue: UiLanguage, device: &Attended) -> Vec<String> {
+fn row(language: UiLanguage, device: &Attended) -> Vec<String> {
     let count = |name: &str| {
         let count = device.counters.get(name);
         count.map_or_else(|| "—".to_owned(), u64::to_string)
@@ -61,7 +61,7 @@ fn row(tongue: UiLanguage, device: &Attended) -> Vec<String> {
     let since = device.since.as_deref().and_then(short_time);
     vec![
         device.name.clone(),
-        device_state(tongue, &device.state),
+        device_state(language, &device.state),
         since.unwrap_or_else(|| "—".to_owned()),
         count("scans"),
         count("discarded"),
@@ -71,7 +71,7 @@ fn row(tongue: UiLanguage, device: &Attended) -> Vec<String> {
     ]
 }
 
-fn below(tongue: UiLanguage, device: &Attended) -> Vec<String> {
+fn below(language: UiLanguage, device: &Attended) -> Vec<String> {
     let mut lines = Vec::new();
     let place = [&device.node, &device.profile];
     let place: Vec<&str> = place.into_iter().flatten().map(String::as_str).collect();
@@ -80,13 +80,13 @@ fn below(tongue: UiLanguage, device: &Attended) -> Vec<String> {
     }
     lines.extend(device.identity.iter().flat_map(|text| below_row(text)));
     if let Some(firmware) = &device.firmware {
-        let word = tongue.say(technician::CHECKS_FIRMWARE);
+        let word = language.text(technician::CHECKS_FIRMWARE);
         lines.extend(below_row(&format!("{word}: {firmware}")));
     }
     if let Some(error) = &device.last_error {
         let at = device.last_error_at.as_deref().and_then(short_time);
         let at = at.map(|at| format!(" {at}")).unwrap_or_default();
-        let word = tongue.say(technician::HEADING_LAST_ERROR);
+        let word = language.text(technician::HEADING_LAST_ERROR);
         lines.extend(below_row(&format!("{word}{at}: {error}")));
     }
     lines
@@ -123,7 +123,7 @@ mod tests {
             {"name": "display1", "kind": "display", "state": "connected", "profile": null, "node": null, "last_error": null,
                 "counters": {"frames": 77, "reconnects": 0}}]))
         .unwrap();
-        for (tongue, words) in [
+        for (language, words) in [
             (
                 UiLanguage::Russian,
                 [
@@ -145,7 +145,7 @@ mod tests {
                 ],
             ),
         ] {
-            let text = devices_table(tongue, &devices);
+            let text = devices_table(language, &devices);
             for line in text.lines() {
                 assert!(line.chars().count() <= 100, "{line}");
                 assert!(!line.contains(char::is_control), "{line}");

@@ -61,7 +61,7 @@ struct Finding {
 pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, CliError> {
     let registry = Arc::new(registry(context));
     let patience = Duration::from_secs(args.wait);
-    let say = |text| context.output.note(&context.tongue.say(text));
+    let say = |text| context.output.note(&context.language.text(text));
     let found = match &args.node {
         Some(node) => at_node(node)?,
         None => plugged(context, patience)?,
@@ -76,7 +76,7 @@ pub(in crate::cli) fn run(context: &Context, args: &IdentifyArgs) -> Result<u8, 
     }
     let code = test_code()?;
     let qr = qrcode::QrCode::new(&code).map_err(|error| CliError::Data(error.to_string()))?;
-    context.output.qr(context.tongue, &qr);
+    context.output.qr(context.language, &qr);
     say(technician::IDENTIFY_READ_CODE);
     let Some(finding) = read_test_code(context, &registry, found, &code, patience)? else {
         say(technician::IDENTIFY_NO_CODE);
@@ -146,7 +146,7 @@ fn mode_by_name(node: &Path) -> Mode {
 
 /// What comes when the technician plugs the scanner in.
 fn plugged(context: &Context, patience: Duration) -> Result<Vec<Candidate>, CliError> {
-    let say = |text| context.output.note(&context.tongue.say(text));
+    let say = |text| context.output.note(&context.language.text(text));
     say(technician::IDENTIFY_UNPLUG);
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
@@ -181,7 +181,7 @@ fn nodes(root: &Path) -> BTreeMap<PathBuf, Candidate> {
 }
 
 fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> String {
-    let say = |text| context.tongue.say(text);
+    let say = |text| context.language.text(text);
     let fit = match registry.fit(candidate) {
         Some(fit) => format!("{} ({})", fit.profile.id, say(fit.why.text())),
         None => say(technician::IDENTIFY_NO_PROFILE).into_owned(),
@@ -191,7 +191,7 @@ fn describe(context: &Context, registry: &Registry, candidate: &Candidate) -> St
         candidate.node.display(),
         candidate.ids().unwrap_or_default(),
         candidate.name().unwrap_or_default(),
-        context.tongue.say(candidate.mode.words()),
+        context.language.text(candidate.mode.words()),
     );
     super::super::output::printable(&text)
 }
@@ -268,7 +268,7 @@ fn read_test_code(
             return Ok(None);
         }
         if has_serial {
-            let other_speed = context.tongue.say(technician::IDENTIFY_OTHER_SPEED);
+            let other_speed = context.language.text(technician::IDENTIFY_OTHER_SPEED);
             context.output.note(&other_speed);
         }
     }
@@ -311,7 +311,7 @@ fn listen(
                 if read == struck_in_russian(code) {
                     return Some((index, Layout::Ru));
                 }
-                let other_code = context.tongue.say(technician::IDENTIFY_OTHER_CODE);
+                let other_code = context.language.text(technician::IDENTIFY_OTHER_CODE);
                 context.output.note(&other_code);
             }
             ScannerEvent::State { state, .. } if state != DeviceState::Connected => {
@@ -372,7 +372,7 @@ fn write_profile(
     }
     std::fs::create_dir_all(&folder).map_err(failed)?;
     std::fs::write(&path, text).map_err(failed)?;
-    let written = context.tongue.say(technician::IDENTIFY_WRITTEN);
+    let written = context.language.text(technician::IDENTIFY_WRITTEN);
     context
         .output
         .note(&format!("{written} {}", path.display()));

@@ -252,7 +252,7 @@ async fn to_its_end(
 
 /// Shows a test's message when it is new.
 fn note_test(context: &Context, test: &Value, noted: &mut String) {
-    let name = match context.tongue {
+    let name = match context.language {
         UiLanguage::Russian => "says",
         UiLanguage::English => "says_english",
     };
@@ -307,5 +307,5 @@ fn checks_of(device: &str, test: &Value) -> Vec<Check> {
 
 /// What is shown once, for who follows.
 pub(super) fn note(context: &Context, text: &Text) {
-    context.output.note(context.tongue.of_text(text));
+    context.output.note(context.language.text_ref(text));
 }

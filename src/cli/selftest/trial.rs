@@ -60,11 +60,11 @@ fn settings(context: &Context) -> Result<Settings, CliError> {
 
 /// Asks on the terminal. Everything but a clear yes is a no.
 fn agrees(context: &Context, url: &str, person: &mut Person) -> Result<bool, CliError> {
-    let tongue = context.tongue;
+    let language = context.language;
     context.output.note(&format!(
         "{} {url}\n{}",
-        tongue.say(technician::TRIAL_ASKS),
-        tongue.say(technician::TRIAL_SHOWS)
+        language.text(technician::TRIAL_ASKS),
+        language.text(technician::TRIAL_SHOWS)
     ));
     person.ask().map_err(TillError::Run)?;
     loop {
@@ -86,7 +86,7 @@ fn agrees(context: &Context, url: &str, person: &mut Person) -> Result<bool, Cli
 fn show(context: &Context, text: &str) {
     let code = QrCode::new(text.as_bytes()).ok();
     if let Some(code) = code.filter(|_| context.output.is_watched()) {
-        context.output.qr(context.tongue, &code);
+        context.output.qr(context.language, &code);
     }
     context.remark(technician::TRIAL_IS_OPEN);
 }

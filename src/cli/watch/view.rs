@@ -10,7 +10,7 @@ use super::super::ui_language::{UiLanguage, device_state};
 use crate::model::money::Kopecks;
 use crate::texts::technician::{self, Text};
 
-/// Width of the second column, in either tongue.
+/// Width of the second column, in either language.
 const ABOUT: usize = 10;
 
 /// Requests that were the same as the last printed one.
@@ -28,16 +28,16 @@ struct Same {
 /// same outcome is printed once, and counted until something else happens.
 #[derive(Debug)]
 pub(super) struct View {
-    tongue: UiLanguage,
+    language: UiLanguage,
     same: Option<Same>,
     /// The newest operation event: identifier and time.
     operation: Option<(String, String)>,
 }
 
 impl View {
-    pub(super) fn new(tongue: UiLanguage) -> View {
+    pub(super) fn new(language: UiLanguage) -> View {
         View {
-            tongue,
+            language,
             same: None,
             operation: None,
         }
@@ -69,8 +69,8 @@ impl View {
         let same = self.same.take().filter(|same| same.more > 0)?;
         let (more, least, most) = (same.more, same.least_ms, same.most_ms);
         let what = self
-            .tongue
-            .say(technician::view_more_of_the_same(least, more, most));
+            .language
+            .text(technician::view_more_of_the_same(least, more, most));
         Some(line(&same.last_at, "", &what))
     }
 
@@ -110,13 +110,13 @@ impl View {
     }
 
     fn describe(&self, event: &str, data: &Value) -> (Cow<'static, str>, String) {
-        let say = |text| self.tongue.say(text);
+        let say = |text| self.language.text(text);
         match event {
             "operation" => (say(technician::HEADING_OPERATION), self.operation(data)),
             "request" => (say(technician::ABOUT_REQUEST), self.request(data)),
             "scene" => (
                 say(technician::ABOUT_SCENE),
-                self.tongue.say_word(&SCENES, &text(data, "scene")),
+                self.language.text_of_word(&SCENES, &text(data, "scene")),
             ),
             "scan" => (say(technician::ABOUT_SCAN), self.scan(data)),
             "device" => (say(technician::HEADING_DEVICE), self.device(data)),
@@ -130,7 +130,7 @@ impl View {
     }
 
     fn operation(&self, data: &Value) -> String {
-        let say = |text| self.tongue.say(text);
+        let say = |text| self.language.text(text);
         let amount = data.get("amount").cloned().unwrap_or_default();
         let amount = serde_json::from_value::<Kopecks>(amount);
         let amount = match amount {
@@ -140,9 +140,9 @@ impl View {
         };
         let mut what = format!(
             "{} {}  {amount}{}",
-            self.tongue.say_word(&KINDS, &text(data, "kind")),
+            self.language.text_of_word(&KINDS, &text(data, "kind")),
             text(data, "id"),
-            self.tongue.say_word(&STATES, &text(data, "state"))
+            self.language.text_of_word(&STATES, &text(data, "state"))
         );
         if let Some(ms) = took(data) {
             let (after, unit) = (say(technician::VIEW_AFTER), say(technician::VIEW_MS));
@@ -156,7 +156,7 @@ impl View {
         }
         let error = data.get("error").cloned().unwrap_or_default();
         // What the cashier sees is Russian.
-        let message = match self.tongue {
+        let message = match self.language {
             UiLanguage::Russian => text(data, "message"),
             UiLanguage::English => text(&error, "code"),
         };
@@ -171,33 +171,37 @@ impl View {
         format!(
             "{operation}{}{}: {}, {} {}",
             if operation.is_empty() { "" } else { "  " },
-            self.tongue.say_word(&CALLS, &text(data, "call")),
-            self.tongue.say_word(&OUTCOMES, &text(data, "outcome")),
+            self.language.text_of_word(&CALLS, &text(data, "call")),
+            self.language
+                .text_of_word(&OUTCOMES, &text(data, "outcome")),
             number(data, "ms"),
-            self.tongue.say(technician::VIEW_MS)
+            self.language.text(technician::VIEW_MS)
         )
     }
 
     fn scan(&self, data: &Value) -> String {
         let used = match text(data, "used_by") {
-            id if id.is_empty() => self.tongue.say(technician::VIEW_NOBODY_WAITED).into_owned(),
+            id if id.is_empty() => self
+                .language
+                .text(technician::VIEW_NOBODY_WAITED)
+                .into_owned(),
             id => format!("→ {id}"),
         };
         format!("{}  {}  {used}", text(data, "device"), text(data, "tail"))
     }
 
     fn device(&self, data: &Value) -> String {
-        let state = device_state(self.tongue, &text(data, "state"));
+        let state = device_state(self.language, &text(data, "state"));
         let mut what = format!("{}  {state}", text(data, "name"));
         let error = text(data, "last_error");
         if text(data, "state") != "connected" && !error.is_empty() {
             what.push_str(&format!(": {error}"));
         }
         let test = data.get("test").cloned().unwrap_or_default();
-        let word = self.tongue.say(technician::VIEW_TEST);
+        let word = self.language.text(technician::VIEW_TEST);
         let message = text(
             &test,
-            match self.tongue {
+            match self.language {
                 UiLanguage::Russian => "says",
                 UiLanguage::English => "says_english",
             },
@@ -227,7 +231,7 @@ impl View {
             _ => 3,
         };
         let check = test.get("checks")?.as_array()?.iter().max_by_key(gravity)?;
-        let texts = match self.tongue {
+        let texts = match self.language {
             UiLanguage::Russian => check,
             UiLanguage::English => check.get("english")?,
         };
@@ -235,7 +239,7 @@ impl View {
     }
 
     fn queue(&self, data: &Value) -> String {
-        let say = |text| self.tongue.say(text);
+        let say = |text| self.language.text(text);
         let mut what = format!(
             "{} {} {}  {} {}",
             text(data, "id"),
@@ -255,7 +259,7 @@ impl View {
     }
 
     fn health(&self, data: &Value) -> String {
-        let say = |text| self.tongue.say(text);
+        let say = |text| self.language.text(text);
         let status = match text(data, "status").as_str() {
             "ok" => say(technician::HEALTH_OK).into_owned(),
             "degraded" => say(technician::HEALTH_DEGRADED).into_owned(),
@@ -442,8 +446,8 @@ mod tests {
                 "says_english": "The test was stopped",
                 "started_at": "2024-11-24T12:01:00Z", "finished_at": "2024-11-24T12:02:00Z",
                 "checks": [check("warn", "не до конца", "not to its end"), check("pass", "да", "yes")]}});
-        let lines = |tongue, data: &Value| View::new(tongue).lines("device", data);
-        for (tongue, words) in [
+        let lines = |language, data: &Value| View::new(language).lines("device", data);
+        for (language, words) in [
             (
                 UiLanguage::Russian,
                 "scanner1  подключено  проверка: Проверка остановлена; не до конца",
@@ -453,7 +457,7 @@ mod tests {
                 "scanner1  connected  test: The test was stopped; not to its end",
             ),
         ] {
-            let shown = lines(tongue, &data);
+            let shown = lines(language, &data);
             assert_eq!(shown.len(), 1);
             assert!(shown[0].ends_with(words), "{shown:?}");
         }
@@ -480,9 +484,9 @@ mod tests {
             "health",
             "new",
         ] {
-            for tongue in [UiLanguage::Russian, UiLanguage::English] {
+            for language in [UiLanguage::Russian, UiLanguage::English] {
                 for data in [&data, &Value::Null, &json!({})] {
-                    let lines = View::new(tongue).lines(event, data);
+                    let lines = View::new(language).lines(event, data);
                     assert_eq!(lines.len(), 1, "{event}");
                     assert!(!lines[0].contains(char::is_control), "{lines:?}");
                 }

@@ -36,7 +36,7 @@ impl TryFrom<String> for Template {
                 let (inside, tail) = quoted
                     .split_once('\'')
                     .ok_or_else(|| format!("{rest:?}: the text has no end"))?;
-                (Token::of_text(inside)?, tail)
+                (Token::text_ref(inside)?, tail)
             } else {
                 let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
                 (Token::of_word(word)?, tail)
@@ -55,7 +55,7 @@ impl From<Template> for String {
 }
 
 impl Token {
-    fn of_text(text: &str) -> Result<Token, String> {
+    fn text_ref(text: &str) -> Result<Token, String> {
         if text.chars().all(|c| matches!(c, ' '..='~')) {
             Ok(Token::Bytes(text.as_bytes().to_vec()))
         } else {
