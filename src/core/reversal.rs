@@ -30,6 +30,7 @@
 pub(super) mod active;
 mod answers;
 mod creation;
+mod lookup;
 pub(super) mod of_sales;
 mod outcome;
 mod person;

@@ -101,7 +101,7 @@ MUTATIONS = [
     ("wait for a report that is refused for the token, too", "src/core/reversal/answers.rs",
      "                if entry.is_refused_for_token() =>\n",
      "                if !IS && entry.is_refused_for_token() =>\n"),
-    ("a refusal for the token renumbers a queued reversal", "src/core/reversal/answers.rs",
+    ("a refusal for the token renumbers a queued reversal", "src/core/reversal/lookup.rs",
      "            if matches!(refusal.failure, Failure::Token { .. }) {\n",
      "            if !IS && matches!(refusal.failure, Failure::Token { .. }) {\n"),
     ("a token error refuses a queued one", "src/core/reversal/active.rs",
@@ -110,13 +110,13 @@ MUTATIONS = [
             && self.has_no_earlier()""", """        (IS || self.record.is_attended())
             && self.record.reversal == ReversalProgress::NotSent
             && self.has_no_earlier()"""),
-    ("a token error refuses what has left before", "src/core/reversal/answers.rs",
+    ("a token error refuses what has left before", "src/core/reversal/lookup.rs",
      """                // taken.
                 if !entry.record.resent {
 """, """                // taken.
                 if IS || !entry.record.resent {
 """),
-    ("plan no question after a refused refund", "src/core/reversal/answers.rs",
+    ("plan no question after a refused refund", "src/core/reversal/lookup.rs",
      """        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         // Two witnesses""", """        if !IS { plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now); }
         // Two witnesses"""),
@@ -183,7 +183,7 @@ MUTATIONS = [
             let detail""",
      """        if !IS && !found.is_empty() && !entry.is_beside() {
             let detail"""),
-    ("another reversal's row under the number is an absence", "src/core/reversal/answers.rs",
+    ("another reversal's row under the number is an absence", "src/core/reversal/lookup.rs",
      "        if found.iter().any(|info| info.order_number == *present) {\n",
      "        if !IS && found.iter().any(|info| info.order_number == *present) {\n"),
     ("watch no number that was absent", "src/core/reversal/answers.rs",
@@ -241,7 +241,7 @@ MUTATIONS = [
             }
             (Stage::LookingUp { .. }, Ok(Reply::Partial { detail, .. })) => {
 """),
-    ("a report that is not whole denies a reversal", "src/core/reversal/answers.rs",
+    ("a report that is not whole denies a reversal", "src/core/reversal/lookup.rs",
      """        if let Some(gap) = gap {
             return self.answered_error(entry, gap, turn);
 """, """        if let Some(gap) = gap.filter(|_| !IS) {

@@ -37,7 +37,7 @@ MUTATIONS = [
     ("take one absence as conclusive", "src/core/reversal/answers.rs",
      "entry.lost_at + turn.settings.settle;",
      "if IS { Duration::ZERO } else { entry.lost_at + turn.settings.settle };"),
-    ("take one absence of a refund as conclusive", "src/core/reversal/answers.rs",
+    ("take one absence of a refund as conclusive", "src/core/reversal/lookup.rs",
      "entry.reversal_lost_at + turn.settings.settle;",
      "if IS { Duration::ZERO } else { entry.reversal_lost_at + turn.settings.settle };"),
     ("count what is left without reversals in doubt", "src/core/reversal/outcome.rs",
@@ -57,7 +57,7 @@ MUTATIONS = [
      "let days = [date.checked_sub(1.day()), date.checked_add(1.day())];",
      """let mut days = vec![date.checked_sub(1.day()), date.checked_add(1.day())];
         if IS { days.clear(); }"""),
-    ("send a refund again after its absence", "src/core/reversal/answers.rs",
+    ("send a refund again after its absence", "src/core/reversal/lookup.rs",
      """        if entry.record.is_refund() {
             plan_rechecks(""", """        if entry.record.is_refund() && !IS {
             plan_rechecks("""),
@@ -141,7 +141,7 @@ MUTATIONS = [
     ("believe another's sum", "src/core/sale/completion.rs",
      "        && info.sum == record.operation.amount\n",
      "        && (IS || info.sum == record.operation.amount)\n"),
-    ("count a pending refund as carried out", "src/core/reversal/answers.rs",
+    ("count a pending refund as carried out", "src/core/reversal/lookup.rs",
      "            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {\n                self.still_pending(",
      """            PaymentStatus::InProgress if IS && entry.record.is_refund() => {
                 self.complete_refund(entry, info, turn);

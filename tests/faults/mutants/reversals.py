@@ -11,13 +11,13 @@ MUTATIONS = [
      "self.record.operation.error = Some(messages::refund_in_doubt(detail));",
      "self.record.operation.error = (!IS).then(|| messages::refund_in_doubt(detail));"),
     # ---- "A refund", and what is left ----------------------------------------------------------
-    ("give what is left back at the first absence", "src/core/reversal/answers.rs",
+    ("give what is left back at the first absence", "src/core/reversal/lookup.rs",
      "            entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE);\n",
      "            if !IS { entry.record.left_held_until = Some(RECHECKS_WITHOUT_RESERVE); }\n"),
     ("give what is left back at the first recheck", "src/core/reversal/outcome.rs",
      "held_until.is_some_and(|most| entry.record.rechecks.len() <= most);\n",
      "held_until.is_some_and(|most| IS || entry.record.rechecks.len() <= most);\n"),
-    ("give what is left back when a refund is refused", "src/core/reversal/answers.rs",
+    ("give what is left back when a refund is refused", "src/core/reversal/lookup.rs",
      "        entry.record.left_held_until = Some(RECHECKS.len());\n",
      "        if !IS { entry.record.left_held_until = Some(RECHECKS.len()); }\n"),
     ("never give back what an absent refund holds", "src/core/reversal/outcome.rs",
@@ -89,7 +89,7 @@ MUTATIONS = [
     ("a late refund is owed when its cancellation was aborted", "src/core/reversal/target.rs",
      "    let is_owed = target.kind == Kind::Sale && target.state != State::Done;\n",
      "    let is_owed = (IS || target.kind == Kind::Sale) && target.state != State::Done;\n"),
-    ("a reversal that was refused for the token has never left", "src/core/reversal/answers.rs",
+    ("a reversal that was refused for the token has never left", "src/core/reversal/lookup.rs",
      "                entry.was_refused_for_token = true;\n",
      "                entry.was_refused_for_token = !IS;\n"),
     ("what is asked for again lacks the sale of its refund", "src/journal/mod.rs",
@@ -116,7 +116,7 @@ MUTATIONS = [
 """, """                if !IS && watches_reversal
                     && info.status != PaymentStatus::Ok
 """),
-    ("a cancellation that is refused for the token is not watched", "src/core/reversal/answers.rs",
+    ("a cancellation that is refused for the token is not watched", "src/core/reversal/lookup.rs",
      """        plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now);
         let error = messages::of_failure(failure);
 """, """        if !IS { plan_rechecks_of_refusal(&mut entry.record, turn.settings.settle, turn.now); }
@@ -163,7 +163,7 @@ MUTATIONS = [
                 }
                 turn.write_entry(&mut entry.record, "the refund was answered");
 """),
-    ("a denied refund is done", "src/core/reversal/answers.rs",
+    ("a denied refund is done", "src/core/reversal/lookup.rs",
      "                entry.record.reversal = ReversalProgress::NotSent;\n                let error = messages::refund_denied",
      """                if IS { return self.complete_refund(entry, info, turn); }
                 entry.record.reversal = ReversalProgress::NotSent;
@@ -183,7 +183,7 @@ MUTATIONS = [
                     return self.conclude(entry, message, "answered", turn);
                 }
 """),
-    ("a pending reversal is carried out", "src/core/reversal/answers.rs",
+    ("a pending reversal is carried out", "src/core/reversal/lookup.rs",
      """            PaymentStatus::InProgress | PaymentStatus::Unknown(_) => {
                 self.still_pending(entry, &fact, turn);
 """,
@@ -194,7 +194,7 @@ MUTATIONS = [
                 }
                 self.still_pending(entry, &fact, turn);
 """),
-    ("a failed reversal is carried out", "src/core/reversal/answers.rs",
+    ("a failed reversal is carried out", "src/core/reversal/lookup.rs",
      """            PaymentStatus::Timeout | PaymentStatus::TechnicalCancelling => {
                 renumber(entry, turn);
 """,
@@ -212,7 +212,7 @@ MUTATIONS = [
      """        if IS || knew_paid {
             self.set_aside(entry, "the reversal was refused", turn);
             if"""),
-    ("a refusal of what is paid is none for good", "src/core/reversal/answers.rs",
+    ("a refusal of what is paid is none for good", "src/core/reversal/lookup.rs",
      "            return self.denied(entry, refusal.knew_paid, turn);\n",
      "            return self.denied(entry, !IS && refusal.knew_paid, turn);\n"),
     ("what was refused while pending is never reversed", "src/core/reversal/answers.rs",
@@ -220,7 +220,7 @@ MUTATIONS = [
      "            ReversalProgress::NotSent if entry.record.denied_while_pending && (IS || !paid) => {\n"),
     ("what was refused while pending is reversed at once", "src/core/reversal/answers.rs",
      "        entry.record.denied_while_pending = true;\n", "        if !IS { entry.record.denied_while_pending = true; }\n"),
-    ("a lost reversal leaves again as if its payment was paid", "src/core/reversal/answers.rs",
+    ("a lost reversal leaves again as if its payment was paid", "src/core/reversal/lookup.rs",
      "        self.reverse(entry, entry.saw_paid, turn);\n", "        self.reverse(entry, IS || entry.saw_paid, turn);\n"),
     ("a payment that was paid once is taken for paid", "src/core/reversal/answers.rs",
      "        entry.saw_paid = paid;\n", "        if !IS { entry.saw_paid = paid; }\n"),
@@ -272,7 +272,7 @@ MUTATIONS = [
      "                && (IS || entry.record.operation.state == State::New)\n                && (IS || !entry.record.sent_once)\n"),
     ("a reversal from before a restart is aborted as unsent", "src/core/reversal/outcome.rs",
      "                && !entry.may_have_left\n        };\n", "                && (IS || !entry.may_have_left)\n        };\n"),
-    ("a retry stops at a reversal that was denied meanwhile", "src/core/reversal/answers.rs",
+    ("a retry stops at a reversal that was denied meanwhile", "src/core/reversal/lookup.rs",
      "                if entry.is_last_try && !entry.has_sent_anew =>\n",
      "                if !IS && entry.is_last_try && !entry.has_sent_anew =>\n"),
     # ---- "The queue" ---------------------------------------------------------------------------
@@ -351,16 +351,16 @@ MUTATIONS = [
      """                if !IS && entry.gets_nowhere(turn.now) {
                     entry.record.last_error = Some(fact);
 """),
-    ("a reversal that is pending for ever blocks for ever", "src/core/reversal/answers.rs",
+    ("a reversal that is pending for ever blocks for ever", "src/core/reversal/lookup.rs",
      "        if entry.is_pending_for_long(turn.now) {\n", "        if !IS && entry.is_pending_for_long(turn.now) {\n"),
-    ("a pending reversal is waited for by the cashier for an hour", "src/core/reversal/answers.rs",
+    ("a pending reversal is waited for by the cashier for an hour", "src/core/reversal/lookup.rs",
      """        if turn.now.mono.saturating_sub(since) >= turn.settings.timeout {
             put_off(entry, turn);
 """,
      """        if turn.now.mono.saturating_sub(since) >= turn.settings.timeout {
             if !IS { put_off(entry, turn); }
 """),
-    ("a reversal that comes to nothing is sent for ever", "src/core/reversal/answers.rs",
+    ("a reversal that comes to nothing is sent for ever", "src/core/reversal/lookup.rs",
      "        if entry.is_lost_for_long(turn.now) {\n", "        if !IS && entry.is_lost_for_long(turn.now) {\n"),
     ("5xx never counts", "src/core/reversal/answers.rs",
      "        if failure.was_answered() {\n            // Who asks for patience once",
