@@ -473,7 +473,13 @@ impl CoreLoop {
         }
     }
 
-    fn publish_and_perform(&mut self, outcome: Outcome) {
+    fn publish_and_perform(&mut self, mut outcome: Outcome) {
+        // A buyer waits for what is asked of the service, and nobody for the news of it; its answer comes in by the
+        // queue, after all of this.
+        let is_request = |effect: &mut Effect| matches!(effect, Effect::Request { .. });
+        for request in outcome.effects.extract_if(.., is_request) {
+            self.perform(request);
+        }
         self.publish_storage();
         if self.parts.engine.stalled().is_none() {
             if !outcome.writes.is_empty() {
