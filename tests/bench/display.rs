@@ -29,6 +29,7 @@ use oplati::base::pty::RawPty;
 use oplati::config::{DisplayDevice, PixelSize, SerialDisplay, SerialLine};
 use oplati::core::scene::Scene;
 use oplati::devices::display::frame::Frame;
+use oplati::devices::display::readback::Picture;
 use oplati::devices::display::screen::pixels::{Channel, Format};
 use oplati::devices::display::{Displays, Theme, readback};
 use oplati::devices::profile::Registry;
@@ -101,6 +102,12 @@ fn pictures(size: PixelSize) {
         amount: Kopecks(123_456),
     };
     let draw = |scene: &Scene| readback::render_verified(scene, size, &look, 0).unwrap().0;
+    let picture = Picture {
+        scene: &scene,
+        size,
+        theme: &look,
+        animation_step: 0,
+    };
     let frame = draw(&scene);
     let mut copied = vec![0; frame.pixels().len()];
     compare(
@@ -108,6 +115,9 @@ fn pictures(size: PixelSize) {
         &mut [
             ("QR encoder and PNG writer, nothing else", &mut || {
                 black_box(encoder_and_png(size));
+            }),
+            ("QR scene, drawn", &mut || {
+                black_box(picture.drawn().unwrap());
             }),
             ("QR scene, drawn and read back", &mut || {
                 black_box(draw(&scene));
@@ -123,6 +133,7 @@ fn pictures(size: PixelSize) {
             }),
         ],
     );
+    screens(size, &frame);
     if let Some(mut qrencode) = qrencode(width.min(height)) {
         compare(
             "  beside a program",
@@ -134,6 +145,12 @@ fn pictures(size: PixelSize) {
             ],
         );
     }
+}
+
+/// A frame as the pixels of a screen.
+fn screens(size: PixelSize, frame: &Frame) {
+    let PixelSize { width, height } = size;
+    let mut copied = vec![0; frame.pixels().len()];
     let mut screens: Vec<(&str, Format, Vec<u8>)> = Vec::new();
     let rgb565 = [(11, 5), (5, 6), (0, 5)].map(|(offset, length)| Channel { offset, length });
     for (name, format) in [
@@ -152,7 +169,6 @@ fn pictures(size: PixelSize) {
     )];
     for (name, format, memory) in &mut screens {
         let stride = format.bytes() * width as usize;
-        let frame: &Frame = &frame;
         runs.push((name, Box::new(move || format.frame(frame, stride, memory))));
     }
     let mut runs: Vec<(&str, &mut dyn FnMut())> = runs

@@ -45,10 +45,12 @@ impl Frame {
     pub fn filled(size: PixelSize, colour: Rgb888) -> Frame {
         let pixel = [colour.r(), colour.g(), colour.b()];
         let count = size.width as usize * size.height as usize;
-        Frame {
-            size,
-            pixels: pixel.repeat(count),
-        }
+        let pixels = match pixel {
+            // Paper is white, and one value is set in half the time that three take.
+            [red, green, blue] if red == green && green == blue => vec![red; 3 * count],
+            pixel => pixel.repeat(count),
+        };
+        Frame { size, pixels }
     }
 
     /// Its size.
@@ -90,6 +92,11 @@ impl Frame {
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else {
             return;
         };
+        match share {
+            0 => return,
+            255 => return self.set(x, y, colour),
+            _ => {}
+        }
         let Some(old) = self.get(x, y) else { return };
         let part = |old: u8, new: u8| {
             let sum = u32::from(old) * u32::from(255 - share) + u32::from(new) * u32::from(share);
@@ -109,21 +116,23 @@ impl Frame {
         if area.x >= right {
             return;
         }
-        let (pixel, length) = (
-            [colour.r(), colour.g(), colour.b()],
-            (right - area.x) as usize * 3,
-        );
-        for y in area.y..area.y.saturating_add(area.h).min(self.size.height) {
-            let Some(start) = self.offset(area.x, y) else {
-                return;
-            };
-            let row = self
-                .pixels
-                .get_mut(start..start + length)
-                .unwrap_or_default();
-            for place in row.chunks_exact_mut(3) {
-                place.copy_from_slice(&pixel);
-            }
+        let length = (right - area.x) as usize * 3;
+        let rows = area.y..area.y.saturating_add(area.h).min(self.size.height);
+        let Some(first) = self.offset(area.x, area.y).filter(|_| !rows.is_empty()) else {
+            return;
+        };
+        let pixel = [colour.r(), colour.g(), colour.b()];
+        let row = self.pixels.get_mut(first..first + length);
+        for place in row.unwrap_or_default().as_chunks_mut::<3>().0 {
+            *place = pixel;
+        }
+        // The others are copies of the first one, which is many times quicker than pixel by pixel.
+        let row_bytes = self.size.width as usize * 3;
+        for start in rows.skip(1).scan(first, |start, _| {
+            *start += row_bytes;
+            Some(*start)
+        }) {
+            self.pixels.copy_within(first..first + length, start);
         }
     }
 

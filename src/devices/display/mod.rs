@@ -411,6 +411,7 @@ impl Screen {
             driver,
             slot: slot.clone(),
             facts: facts.clone(),
+            proven: readback::Proven::default(),
         };
         let (end, ended) = mpsc::channel();
         let handle = std::thread::Builder::new()

@@ -194,6 +194,12 @@ impl Capabilities {
     }
 }
 
+impl From<RenderError> for PanelError {
+    fn from(error: RenderError) -> PanelError {
+        PanelError::Failed(error.to_string())
+    }
+}
+
 /// The reason why a display cannot be used now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PanelError {

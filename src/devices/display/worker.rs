@@ -8,9 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DisplayState;
-use super::frame::Frame;
 use super::panel::{Capabilities, Driver, Panel, PanelError, PixelPanel, Refusal, Watched};
-use super::readback::{self, Readback};
+use super::readback::{Picture, Proven, Readback};
 use super::render::Theme;
 use crate::base::lock::lock;
 use crate::core::scene::Scene;
@@ -102,6 +101,7 @@ pub(super) struct Worker {
     pub(super) driver: Box<dyn Driver>,
     pub(super) slot: Arc<Slot>,
     pub(super) facts: Arc<Mutex<Facts>>,
+    pub(super) proven: Proven,
 }
 
 /// What should stand on the display.
@@ -158,7 +158,7 @@ impl Worker {
         }
     }
 
-    fn end(&self, panel: Option<Panel>) {
+    fn end(mut self, panel: Option<Panel>) {
         let Some(mut panel) = panel else { return };
         if let Err(error) = self.show(&mut panel, &Scene::Idle, 0) {
             tracing::debug!(device = %self.name, %error, "No idle scene at the end");
@@ -187,7 +187,7 @@ impl Worker {
         }
     }
 
-    fn attend(&self, panel: &mut Panel, wanted: &mut Wanted) -> Result<(), PanelError> {
+    fn attend(&mut self, panel: &mut Panel, wanted: &mut Wanted) -> Result<(), PanelError> {
         if wanted.shown {
             let watched = match panel {
                 Panel::Pixels(pixels) => pixels.watch()?,
@@ -212,7 +212,7 @@ impl Worker {
 
     /// The name of the scene that stands there then.
     fn show(
-        &self,
+        &mut self,
         panel: &mut Panel,
         scene: &Scene,
         animation_step: u32,
@@ -231,26 +231,19 @@ impl Worker {
         match panel {
             Panel::Scenes(scenes) => scenes.show(scene),
             Panel::Pixels(pixels) => {
-                let frame = self.paint(pixels.as_ref(), scene, animation_step)?;
-                pixels.show(&frame)?;
+                let picture = Picture {
+                    scene,
+                    size: pixels.size(),
+                    theme: &self.theme,
+                    animation_step,
+                };
+                let readback = self.proven.show(&picture, |frame| pixels.show(frame))?;
+                if let Some(readback) = readback {
+                    self.note_readback(readback, pixels.as_ref());
+                }
                 Ok(scene.name())
             }
         }
-    }
-
-    fn paint(
-        &self,
-        panel: &dyn PixelPanel,
-        scene: &Scene,
-        animation_step: u32,
-    ) -> Result<Frame, PanelError> {
-        let size = panel.size();
-        let (frame, readback) = readback::render_verified(scene, size, &self.theme, animation_step)
-            .map_err(|error| PanelError::Failed(error.to_string()))?;
-        if let Some(readback) = readback {
-            self.note_readback(readback, panel);
-        }
-        Ok(frame)
     }
 
     fn note_readback(&self, readback: Readback, panel: &dyn PixelPanel) {
