@@ -71,8 +71,9 @@ class Service:
                 body, text = rest[:length], rest[length:]
                 method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
                 answer = json.dumps(self.answer(method, path, json.loads(body or b"{}"))).encode()
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+                # Before it is sent: another thread may report what follows from it.
                 report(f"{method} {path} {first} {time.monotonic_ns()} {number}")
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
         except (OSError, ssl.SSLError):
             pass
         finally:
