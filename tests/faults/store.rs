@@ -15,7 +15,7 @@ pub struct Store {
 const FUSE: &str = "
 CREATE TABLE fuse (rows INTEGER NOT NULL);
 INSERT INTO fuse VALUES (-1);
-CREATE TRIGGER fuse_steps AFTER INSERT ON steps WHEN (SELECT rows FROM fuse) > 0 BEGIN
+CREATE TRIGGER fuse_history AFTER INSERT ON history WHEN (SELECT rows FROM fuse) > 0 BEGIN
     UPDATE fuse SET rows = rows - 1;
     SELECT RAISE(ROLLBACK, 'the process died') FROM fuse WHERE rows = 0;
 END;
@@ -56,15 +56,18 @@ impl Store {
 
     /// As good as new.
     pub fn clear(&self) {
-        let sql = "UPDATE fuse SET rows = -1; DELETE FROM operations; DELETE FROM steps;";
+        let sql = "UPDATE fuse SET rows = -1; DELETE FROM operations; DELETE FROM history;";
         self.control.execute_batch(sql).unwrap();
     }
 
     /// The row of an operation was never written.
     pub fn delete(&self, id: &str) {
         let statements = [
+            "WITH RECURSIVE chain (seq) AS (
+                 SELECT last_step FROM operations WHERE id = ?1
+                 UNION ALL SELECT before FROM history JOIN chain USING (seq) WHERE before IS NOT NULL
+             ) DELETE FROM history WHERE seq IN (SELECT seq FROM chain)",
             "DELETE FROM operations WHERE id = ?1",
-            "DELETE FROM steps WHERE operation = ?1",
         ];
         for sql in statements {
             let mut delete = self.control.prepare_cached(sql).unwrap();
