@@ -401,7 +401,9 @@ fn a_flood_of_scans_does_not_stop_the_clock() {
     let steps =
         rusqlite::Connection::open(till.path("linuxcash/cash/paysystems/oplati/journal.sqlite3"))
             .unwrap()
-            .query_row("SELECT COUNT(*) FROM history", [], |row| row.get::<_, i64>(0))
+            .query_row("SELECT COUNT(*) FROM history", [], |row| {
+                row.get::<_, i64>(0)
+            })
             .unwrap();
     assert!((1..20).contains(&steps), "{steps} steps of one sale");
 }
